@@ -1,0 +1,371 @@
+# Copyright: (c) 2026, the mlops.mlflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: this file is part of the collection and can change at any time.
+
+"""Rules on artifacts: where they go, who writes them, and the object store behind."""
+
+from __future__ import annotations
+
+import json
+import re
+from urllib.parse import urlsplit
+
+from ansible_collections.mlops.mlflow.plugins.module_utils._arguments import Resolved, show
+from ansible_collections.mlops.mlflow.plugins.module_utils._findings import Finding, make_finding
+from ansible_collections.mlops.mlflow.plugins.module_utils._rules_database import in_paths, is_host, is_loopback
+from ansible_collections.mlops.mlflow.plugins.module_utils._uris import has_password, uri_scheme
+
+BUCKET_SCHEMES = frozenset(("s3", "gs", "r2", "b2", "oss"))
+# For MLflow's own bookkeeping; never places where artifacts are kept.
+INTERNAL_SCHEMES = frozenset(("runs", "models"))
+ENDPOINTS = ("MLFLOW_S3_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+
+
+def local_path(text: str) -> str | None:
+    """The path of a local location (/x, x, file:/x, file:///x); None if it is a URI of anything else."""
+    scheme = uri_scheme(text)
+    if not scheme:
+        return text
+    if scheme.lower() == "file":
+        path = text[len("file:") :]
+        return re.sub(r"^//(localhost|\.)?(?=/)", "", path)
+    return None
+
+
+def check_artifacts(resolved: Resolved) -> list[Finding]:
+    """All rules of this file."""
+    findings: list[Finding] = []
+    serve = resolved.value("serve_artifacts") is not False
+    root = resolved.value("default_artifact_root")
+    root_given = resolved.given("default_artifact_root")
+    destination = resolved.value("artifacts_destination")
+    destination_given = resolved.given("artifacts_destination")
+    containers = resolved.request.platform != "host"
+    direct_root = bool(root) and uri_scheme(root).lower() not in ("mlflow-artifacts",)
+
+    if resolved.value("artifacts_only"):
+        findings += check_artifacts_only(resolved)
+    if root is not None:
+        findings += check_root(resolved, root, serve)
+    if destination is not None and destination_given:
+        findings += check_destination(resolved, destination, serve)
+    root_refused = root_given and root is None
+    if serve and not destination_given and not direct_root and not root_refused:
+        code = "artifacts-destination-missing" if containers else "local-default-store"
+        found = "artifacts are proxied into ./mlartifacts of the working directory"
+        findings.append(make_finding(code, "artifacts_destination", found))
+    if not serve:
+        label = resolved.label("serve_artifacts")
+        if not root_given and not resolved.value("artifacts_only"):
+            findings.append(
+                make_finding(
+                    "artifacts-not-served", label, "artifacts are not proxied and no default_artifact_root is set"
+                )
+            )
+        if destination_given:
+            findings.append(
+                make_finding(
+                    "artifacts-destination-ignored",
+                    resolved.label("artifacts_destination"),
+                    "artifacts are not proxied, so the destination is unused",
+                )
+            )
+    if serve and direct_root and root is not None and local_path(root) is None:
+        label = resolved.label("default_artifact_root")
+        if destination_given and destination is not None and destination.rstrip("/") != root.rstrip("/"):
+            findings.append(
+                make_finding(
+                    "artifact-root-and-destination", label, "root and artifacts_destination name different places"
+                )
+            )
+        else:
+            findings.append(
+                make_finding("artifact-proxy-open", label, "clients store directly, but serve_artifacts is on")
+            )
+    findings += check_object_store(
+        resolved, [text for text in (root, destination if destination_given else None) if text]
+    )
+    return findings
+
+
+def check_artifacts_only(resolved: Resolved) -> list[Finding]:
+    findings = []
+    for name in ("backend_store_uri", "registry_store_uri", "read_replica_backend_store_uri", "trace_archival_config"):
+        if resolved.given(name):
+            findings.append(
+                make_finding(
+                    "artifacts-only-conflict",
+                    resolved.label(name),
+                    "an artifacts-only server takes no such option",
+                    "remove it, or remove artifacts_only",
+                )
+            )
+    if resolved.value("serve_artifacts") is False:
+        findings.append(
+            make_finding(
+                "artifacts-only-conflict",
+                resolved.label("serve_artifacts"),
+                "an artifacts-only server that serves none",
+            )
+        )
+    if workspaces_enabled(resolved) and not resolved.value("workspace_store_uri"):
+        findings.append(
+            make_finding(
+                "artifacts-only-conflict",
+                "workspace_store_uri",
+                "an artifacts-only server with workspaces has no workspace store",
+                "set workspace_store_uri",
+            )
+        )
+    return findings
+
+
+def workspaces_enabled(resolved: Resolved) -> bool:
+    """The flag, or the variable that MLflow reads by itself where the flag is not given."""
+    if "enable_workspaces" not in resolved.release.options:
+        return False
+    if resolved.values["enable_workspaces"].source == "argument":
+        return bool(resolved.value("enable_workspaces"))
+    return resolved.switch("MLFLOW_ENABLE_WORKSPACES")
+
+
+def check_root(resolved: Resolved, root: str, serve: bool) -> list[Finding]:
+    label = resolved.label("default_artifact_root")
+    findings = (
+        [make_finding("secret-in-argument", label, f"{show(root)} carries a password")] if has_password(root) else []
+    )
+    path = local_path(root)
+    if path is not None and path.startswith("//"):
+        return [*findings, make_finding("artifact-uri-malformed", label, f"{show(root)} is a file of another host")]
+    if path is not None:
+        if not path.startswith("/"):
+            return findings + [
+                make_finding("artifact-path-relative", label, f"{show(root)} is relative to the working directory")
+            ]
+        if in_paths(path, resolved.request.shared_paths):
+            return findings + [
+                make_finding("artifact-root-shared-path", label, f"clients write to {show(path)} themselves")
+            ]
+        return findings + [make_finding("artifact-root-local", label, f"{show(root)} is a path of the server")]
+    scheme = uri_scheme(root)
+    if scheme == "mlflow-artifacts":
+        if not serve:
+            return findings + [
+                make_finding("artifacts-not-served", label, f"{show(root)} is proxied, and serve_artifacts is off")
+            ]
+        if urlsplit(root).netloc:
+            findings.append(make_finding("artifact-root-host", label, f"{show(root)} holds the address of a server"))
+        return findings
+    if scheme in ("http", "https"):
+        if not urlsplit(root).hostname:
+            return findings + [make_finding("artifact-uri-malformed", label, f"{show(root)} names no host")]
+        return findings + [make_finding("artifact-root-host", label, f"{show(root)} holds the address of a server")]
+    return findings + check_location(resolved, label, root, scheme)
+
+
+def check_destination(resolved: Resolved, destination: str, serve: bool) -> list[Finding]:
+    label = resolved.label("artifacts_destination")
+    findings = (
+        [make_finding("secret-in-argument", label, f"{show(destination)} carries a password")]
+        if has_password(destination)
+        else []
+    )
+    path = local_path(destination)
+    if path is not None and path.startswith("//"):
+        return [
+            *findings,
+            make_finding("artifact-uri-malformed", label, f"{show(destination)} is a file of another host"),
+        ]
+    if path is not None:
+        if not path.startswith("/"):
+            code = (
+                "artifact-path-relative"
+                if resolved.request.platform != "host" or resolved.request.replicas > 1
+                else "local-default-store"
+            )
+            return findings + [make_finding(code, label, f"{show(destination)} is relative to the working directory")]
+        if not serve or in_paths(path, resolved.request.shared_paths):
+            return findings
+        code = "artifact-path-not-shared" if resolved.request.replicas > 1 else "artifact-path-not-mounted"
+        return findings + [make_finding(code, label, f"{show(path)} is on no path of shared_paths")]
+    scheme = uri_scheme(destination)
+    if scheme.lower() in ("mlflow-artifacts", "http", "https"):
+        return findings + [
+            make_finding(
+                "artifact-scheme-unsupported",
+                label,
+                f"{show(destination)} is a server, not a place",
+                "name the object store or path behind the proxy",
+            )
+        ]
+    return findings + check_location(resolved, label, destination, scheme)
+
+
+def check_location(resolved: Resolved, label: str, text: str, scheme: str) -> list[Finding]:
+    """A remote place: its scheme, its bucket, and nothing behind the path."""
+    schemes = resolved.release.artifact_schemes - INTERNAL_SCHEMES - {"", "http", "https"}
+    if scheme not in schemes:
+        known = ", ".join(sorted(schemes - {"file", "mlflow-artifacts"}))
+        remedy = f"write it in lower case: {scheme.lower()}" if scheme.lower() in schemes else f"use one of: {known}"
+        return [
+            make_finding(
+                "artifact-scheme-unsupported",
+                label,
+                f"MLflow {resolved.release.version} has no artifact repository for '{scheme}'",
+                remedy,
+            )
+        ]
+    rest = text[len(scheme) + 1 :]
+    if not rest.startswith("//"):
+        if scheme in ("hdfs", "viewfs", "dbfs"):
+            return []
+        return [
+            make_finding(
+                "artifact-uri-malformed",
+                label,
+                f"{show(text)} has {'one slash' if rest.startswith('/') else 'no slashes'} after the scheme",
+                f"write {scheme}://bucket/path",
+            )
+        ]
+    findings = []
+    if "?" in text or "#" in text:
+        findings.append(make_finding("artifact-uri-query", label, f"{show(text)} has a query or fragment"))
+    if re.search(r"/\.\.?(/|$)", rest):
+        findings.append(make_finding("artifact-uri-malformed", label, f"{show(text)} has a path with dots for folders"))
+    netloc = re.split(r"[/?#]", rest[2:], maxsplit=1)[0]
+    if scheme in ("hdfs", "viewfs", "dbfs"):
+        return findings
+    if not netloc:
+        return findings + [
+            make_finding(
+                "artifact-uri-malformed",
+                label,
+                f"{show(text)} names no {'bucket' if scheme in BUCKET_SCHEMES else 'host'}",
+            )
+        ]
+    if scheme in BUCKET_SCHEMES:
+        findings += check_bucket(label, scheme, netloc)
+    elif scheme in ("wasb", "wasbs", "abfss"):
+        container, at, account = netloc.partition("@")
+        if not at or not container or "." not in account:
+            findings.append(
+                make_finding(
+                    "artifact-uri-malformed",
+                    label,
+                    f"{show(text)} names no container and account",
+                    f"write {scheme}://<container>@<account>.blob.core.windows.net/path".replace("<", "").replace(
+                        ">", ""
+                    ),
+                )
+            )
+    elif not is_host((urlsplit(text).hostname or "").strip()):
+        findings.append(make_finding("artifact-uri-malformed", label, f"{show(text)} names no host"))
+    return findings
+
+
+def check_bucket(label: str, scheme: str, bucket: str) -> list[Finding]:
+    if scheme == "s3" and bucket.startswith("arn:"):
+        return []
+    if scheme in ("r2", "b2") and "@" in bucket:
+        bucket = bucket.split("@", 1)[0]
+    plain = bucket.replace("_", "-")
+    wrong = (
+        not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,220}[a-z0-9]", plain)
+        or (scheme == "s3" and len(bucket) > 63)
+        or ".." in bucket
+        or re.fullmatch(r"\d+\.\d+\.\d+\.\d+", bucket)
+    )
+    if wrong:
+        return [make_finding("artifact-bucket-invalid", label, f"{show(bucket)} is no name of a bucket")]
+    if "_" in bucket and scheme == "s3":
+        return [make_finding("artifact-bucket-underscore", label, f"{show(bucket)} holds an underscore")]
+    return []
+
+
+def check_object_store(resolved: Resolved, places: list[str]) -> list[Finding]:
+    """What the environment says of the object store."""
+    findings = []
+    environment = resolved.environment
+    for name in ENDPOINTS:
+        text = environment.get(name)
+        if text is None:
+            continue
+        findings += check_endpoint(resolved, name, text)
+    if environment.get("MLFLOW_S3_UPLOAD_EXTRA_ARGS"):
+        try:
+            fine = isinstance(json.loads(environment["MLFLOW_S3_UPLOAD_EXTRA_ARGS"]), dict)
+        except ValueError:
+            fine = False
+        if not fine:
+            findings.append(
+                make_finding(
+                    "environment-value-invalid",
+                    "MLFLOW_S3_UPLOAD_EXTRA_ARGS",
+                    "the value is no JSON object",
+                    "write a JSON object",
+                )
+            )
+    owner = environment.get("MLFLOW_S3_EXPECTED_BUCKET_OWNER")
+    if owner and not re.fullmatch(r"\d{12}", owner):
+        findings.append(
+            make_finding(
+                "environment-value-invalid",
+                "MLFLOW_S3_EXPECTED_BUCKET_OWNER",
+                f"{show(owner)} is no account of twelve digits",
+                "give the account's number",
+            )
+        )
+    for name in ("AWS_REQUEST_CHECKSUM_CALCULATION", "AWS_RESPONSE_CHECKSUM_VALIDATION"):
+        text = environment.get(name)
+        if text and text.lower() not in ("when_required", "when_supported"):
+            findings.append(
+                make_finding(
+                    "environment-value-invalid",
+                    name,
+                    f"{show(text)} is neither when_required nor when_supported",
+                    "use when_required",
+                )
+            )
+    style = environment.get("MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE")
+    if style and style not in ("auto", "path", "virtual"):
+        findings.append(
+            make_finding(
+                "environment-value-invalid",
+                "MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE",
+                f"{show(style)} is none of auto, path and virtual",
+                "use auto, path or virtual",
+            )
+        )
+    if environment.get("AWS_CA_BUNDLE"):
+        if resolved.switch("MLFLOW_S3_IGNORE_TLS"):
+            findings.append(make_finding("s3-tls-contradiction", "MLFLOW_S3_IGNORE_TLS", "AWS_CA_BUNDLE is set too"))
+        elif not environment.get("REQUESTS_CA_BUNDLE"):
+            findings.append(make_finding("s3-ca-bundle-partial", "AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE is not set"))
+    key, secret = resolved.has_variable("AWS_ACCESS_KEY_ID"), resolved.has_variable("AWS_SECRET_ACCESS_KEY")
+    if key != secret and any(uri_scheme(place) == "s3" for place in places):
+        there, missing = (
+            ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if key else ("AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID")
+        )
+        findings.append(make_finding("aws-credentials-partial", there, f"{missing} is missing"))
+    return findings
+
+
+def check_endpoint(resolved: Resolved, name: str, text: str) -> list[Finding]:
+    try:
+        parts = urlsplit(text)
+        host = parts.hostname
+        parts.port  # noqa: B018 - raises ValueError for a port that is none
+    except ValueError:
+        return [make_finding("endpoint-url-invalid", name, f"{show(text)} is no URL")]
+    if parts.scheme not in ("http", "https") or not host or not is_host(host) or parts.query or parts.fragment:
+        return [make_finding("endpoint-url-invalid", name, f"{show(text)} is no http(s) URL of a host")]
+    if parts.username is not None:
+        return [
+            make_finding(
+                "endpoint-url-invalid", name, f"{show(text)} carries a user", "deliver keys in a credentials file"
+            )
+        ]
+    if is_loopback(host) and resolved.request.platform != "host":
+        return [make_finding("endpoint-loopback", name, f"the object store is expected at {show(host)}")]
+    return []

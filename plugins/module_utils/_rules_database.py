@@ -1,0 +1,568 @@
+# Copyright: (c) 2026, the mlops.mlflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: this file is part of the collection and can change at any time.
+
+"""Rules on the databases: backend store, registry store, read replica, users, and the connections to them."""
+
+from __future__ import annotations
+
+import ipaddress
+import posixpath
+import re
+
+from ansible_collections.mlops.mlflow.plugins.module_utils._arguments import Resolved, closest, show
+from ansible_collections.mlops.mlflow.plugins.module_utils._findings import Finding, make_finding
+from ansible_collections.mlops.mlflow.plugins.module_utils._uris import (
+    DatabaseUri,
+    database_identity,
+    has_password,
+    parse_database_uri,
+    uri_scheme,
+)
+
+# Synchronous drivers of SQLAlchemy for the four dialects that MLflow has a store for, by the module that is imported.
+DRIVERS = {
+    "postgresql": {
+        "psycopg2": "psycopg2",
+        "psycopg": "psycopg",
+        "psycopg2cffi": "psycopg2cffi",
+        "pg8000": "pg8000",
+    },
+    "mysql": {
+        "pymysql": "pymysql",
+        "mysqldb": "MySQLdb",
+        "mysqlconnector": "mysql.connector",
+        "cymysql": "cymysql",
+        "pyodbc": "pyodbc",
+        "mariadbconnector": "mariadb",
+    },
+    "mssql": {"pymssql": "pymssql", "pyodbc": "pyodbc"},
+    "sqlite": {"pysqlite": "sqlite3", "pysqlcipher": "sqlcipher3"},
+}
+
+# Module names and package names of the same driver, as an operator may list either.
+DRIVER_PACKAGES = {
+    "psycopg2": ("psycopg2", "psycopg2-binary"),
+    "psycopg": ("psycopg", "psycopg3"),
+    "MySQLdb": ("MySQLdb", "mysqlclient"),
+    "mysql.connector": ("mysql.connector", "mysql-connector-python"),
+}
+
+SYSTEM_DATABASES = {
+    "postgresql": ("template0", "template1"),
+    "mysql": ("mysql", "information_schema", "performance_schema", "sys"),
+    "mssql": ("master", "model", "msdb", "tempdb"),
+}
+
+# Connection parameters of libpq (PostgreSQL 17 and older); any other one makes it refuse the connection.
+LIBPQ_PARAMETERS = frozenset(
+    [
+        "host",
+        "hostaddr",
+        "port",
+        "dbname",
+        "user",
+        "password",
+        "passfile",
+        "require_auth",
+        "channel_binding",
+        "connect_timeout",
+        "client_encoding",
+        "options",
+        "application_name",
+        "fallback_application_name",
+        "keepalives",
+        "keepalives_idle",
+        "keepalives_interval",
+        "keepalives_count",
+        "tcp_user_timeout",
+        "replication",
+        "gssencmode",
+        "sslmode",
+        "requiressl",
+        "sslnegotiation",
+        "sslcompression",
+        "sslcert",
+        "sslkey",
+        "sslkeylogfile",
+        "sslpassword",
+        "sslcertmode",
+        "sslrootcert",
+        "sslcrl",
+        "sslcrldir",
+        "sslsni",
+        "requirepeer",
+        "ssl_min_protocol_version",
+        "ssl_max_protocol_version",
+        "min_protocol_version",
+        "max_protocol_version",
+        "krbsrvname",
+        "gsslib",
+        "gssdelegation",
+        "service",
+        "servicefile",
+        "target_session_attrs",
+        "load_balance_hosts",
+    ]
+)
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+
+# The parts of a connection that a PG* variable fills in where the URI is silent.
+LIBPQ_PARTS = {"PGHOST": "host", "PGPORT": "port", "PGDATABASE": "database", "PGUSER": "username"}
+# Variables that change the target whatever the URI says.
+LIBPQ_ALWAYS = {
+    "PGOPTIONS": "it can select another schema",
+    "PGSERVICE": "it fills in parameters from a service file",
+    "PGSERVICEFILE": "it names a file of connection parameters",
+    "PGHOSTADDR": "it replaces the address of the host",
+    "PGSYSCONFDIR": "it names the directory of the service file",
+}
+
+LOOPBACK = frozenset(("localhost", "127.0.0.1", "::1", "0.0.0.0", "::"))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is the machine (here: the container) itself."""
+    return host.lower().rstrip(".") in LOOPBACK or host.startswith("127.") or host.lower().endswith(".localhost")
+
+
+def is_host(host: str) -> bool:
+    """A host name (underscores allowed, as Compose services have them) or an address without brackets."""
+    try:
+        ipaddress.ip_address(host.split("%", 1)[0])
+        return True
+    except ValueError:
+        pass
+    if re.fullmatch(r"[\d.]+", host):
+        return False
+    label = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+    return len(host) <= 253 and bool(re.fullmatch(rf"{label}(\.{label})*\.?", host))
+
+
+def in_paths(path: str, parents: tuple[str, ...]) -> bool:
+    """Whether a path lies on one of the given mounts."""
+    path = posixpath.normpath(path)
+    for parent in parents:
+        parent = posixpath.normpath(parent)
+        if path == parent or path.startswith(parent.rstrip("/") + "/"):
+            return True
+    return False
+
+
+def check_databases(resolved: Resolved) -> list[Finding]:
+    """All rules of this file."""
+    findings: list[Finding] = []
+    containers = resolved.request.platform != "host"
+    backend = resolved.value("backend_store_uri")
+    backend_given = resolved.given("backend_store_uri")
+    artifacts_only = bool(resolved.value("artifacts_only"))
+    if not artifacts_only:
+        if not backend_given:
+            hint = ""
+            if resolved.environment.get("MLFLOW_TRACKING_URI"):
+                hint = "; MLFLOW_TRACKING_URI does not set it"
+            code = "backend-store-missing" if containers else "local-default-store"
+            findings.append(make_finding(code, "backend_store_uri", f"no backend store is named{hint}"))
+        elif backend is not None:
+            findings += check_store(resolved, "backend_store_uri", backend)
+        registry = resolved.value("registry_store_uri")
+        if registry is not None and registry != backend:
+            findings += check_store(resolved, "registry_store_uri", registry)
+            findings += check_registry(resolved, registry, backend)
+        replica = resolved.value("read_replica_backend_store_uri")
+        if replica is not None:
+            findings += check_store(resolved, "read_replica_backend_store_uri", replica)
+            findings += check_read_replica(resolved, replica, backend)
+    if resolved.request.auth_database_uri and resolved.value("app_name") == "basic-auth":
+        findings += check_store(resolved, "auth_database_uri", resolved.request.auth_database_uri)
+    findings += check_libpq_environment(resolved, backend)
+    findings += check_connection_budget(resolved, backend)
+    return findings
+
+
+def check_store(resolved: Resolved, argument: str, text: str) -> list[Finding]:
+    """One store's URI: scheme, driver, host, port, database and parameters."""
+    label = resolved.label(argument)
+    if has_password(text) and "://" in text:
+        secret = [make_finding("secret-in-argument", label, f"{show(text)} carries a password")]
+    else:
+        secret = []
+    scheme = uri_scheme(text)
+    lowered = text.lower()
+    if lowered in ("databricks", "databricks-uc", "uc") or scheme.lower() in ("databricks", "databricks-uc", "uc"):
+        return secret + [make_finding("backend-store-remote-server", label, "the store is a Databricks workspace")]
+    if scheme.lower() in ("http", "https"):
+        return secret + [make_finding("backend-store-remote-server", label, f"{show(text)} is the address of a server")]
+    if scheme.lower() == "file" or text[0] in "./~\\":
+        return secret + [make_finding("file-store", label, f"{show(text)} is a directory")]
+    if "://" not in text:
+        dialect = scheme.split("+")[0].lower()
+        if dialect in DRIVERS or dialect == "postgres":
+            return [
+                make_finding("database-uri-malformed", label, f"{show(text)} lacks the two slashes after the colon")
+            ]
+        return [make_finding("database-scheme-missing", label, f"{show(text)} has no scheme")]
+    uri = parse_database_uri(text)
+    if uri is None:
+        scheme = text.split("://", 1)[0]
+        found = make_finding(
+            "database-scheme-unsupported", label, f"MLflow has no database store for '{show_scheme(scheme)}'"
+        )
+        return secret + [found]
+    if uri.dialect not in DRIVERS:
+        remedy = None
+        if uri.dialect.lower() in ("postgres", "postgresql", "pgsql", "psql", "pg"):
+            remedy = "write postgresql+psycopg2://"
+        elif uri.dialect.lower() in ("mysql", "mariadb"):
+            remedy = "write mysql+pymysql://"
+        elif uri.dialect.lower() in ("sqlite", "sqlite3"):
+            remedy = "write sqlite:////absolute/path"
+        found = f"MLflow has no database store for '{show_scheme(uri.scheme)}'"
+        return secret + [make_finding("database-scheme-unsupported", label, found, remedy)]
+    findings = secret + check_driver(resolved, label, uri)
+    if uri.dialect == "sqlite":
+        return findings + check_sqlite(resolved, label, text, uri)
+    unencoded = check_encoding(label, text, uri)
+    if unencoded:
+        # Host, port and database are read wrongly then; what could be said of them would only confuse.
+        return findings + [unencoded]
+    return findings + check_target(resolved, label, text, uri) + check_query(label, uri)
+
+
+def show_scheme(scheme: str) -> str:
+    """A scheme in a message; a text in its place may be anything, a password included."""
+    return scheme if re.fullmatch(r"[A-Za-z][A-Za-z0-9+._-]{0,30}", scheme) else "***"
+
+
+def check_driver(resolved: Resolved, label: str, uri: DatabaseUri) -> list[Finding]:
+    drivers = DRIVERS[uri.dialect]
+    if uri.scheme.endswith("+") or (uri.driver and uri.driver not in drivers):
+        known = closest(uri.driver, drivers)
+        remedy = f"did you mean {uri.dialect}+{known}?" if known else None
+        return [
+            make_finding(
+                "database-driver-unknown", label, f"{uri.scheme} names no synchronous driver of SQLAlchemy", remedy
+            )
+        ]
+    findings = []
+    if uri.dialect == "sqlite":
+        return findings
+    available = resolved.request.drivers
+    if not uri.driver:
+        preferred = "psycopg2" if uri.dialect == "postgresql" else "pymysql" if uri.dialect == "mysql" else "pymssql"
+        findings.append(
+            make_finding(
+                "database-driver-implicit",
+                label,
+                f"{uri.scheme}:// leaves the driver to SQLAlchemy",
+                f"write {uri.dialect}+{preferred}://",
+            )
+        )
+    if available:
+        # Without a driver in the URI, SQLAlchemy 2.1 imports psycopg, mysqlclient and pyodbc.
+        module = (
+            drivers[uri.driver]
+            if uri.driver
+            else {"postgresql": "psycopg", "mysql": "MySQLdb"}.get(uri.dialect, "pyodbc")
+        )
+        if not set(available) & set(DRIVER_PACKAGES.get(module, (module,))):
+            found = f"{uri.scheme}:// needs {module}, and the image holds {', '.join(available)}"
+            findings.append(make_finding("database-driver-missing", label, found))
+    return findings
+
+
+def check_sqlite(resolved: Resolved, label: str, text: str, uri: DatabaseUri) -> list[Finding]:
+    containers = resolved.request.platform != "host"
+    path = uri.database or ""
+    if uri.host is not None:
+        return [make_finding("sqlite-uri-form", label, f"{show(text)} names a host")]
+    if path in ("", ":memory:") or "mode=memory" in text or path.startswith("file::memory:"):
+        return [make_finding("database-in-memory", label, f"{show(text)} is a database in memory")]
+    if path.startswith("file:"):
+        path = path[len("file:") :]
+    findings = []
+    if not path.startswith("/"):
+        code = "sqlite-relative-path" if containers else "local-default-store"
+        findings.append(make_finding(code, label, f"{show(text)} is relative to the working directory"))
+    elif containers and not in_paths(path, resolved.request.shared_paths):
+        findings.append(make_finding("sqlite-path-not-mounted", label, f"{show(path)} is on no path of shared_paths"))
+    if resolved.request.replicas > 1:
+        findings.append(make_finding("sqlite-with-replicas", label, f"{resolved.request.replicas} replicas use SQLite"))
+    elif worker_count(resolved) > 1:
+        findings.append(make_finding("sqlite-with-workers", label, f"{worker_count(resolved)} workers use SQLite"))
+    return findings
+
+
+def check_encoding(label: str, text: str, uri: DatabaseUri) -> Finding | None:
+    """Signs of a raw @ / : ? # [ ] in user or password: the parts behind them do not look like what they should be."""
+    rest = text.split("://", 1)[1]
+    authority = re.split(r"[/?]", rest, maxsplit=1)[0]
+    raw = False
+    if "@" in (uri.host or "") or "@" in (uri.port or ""):
+        raw = True  # a second @ before the path
+    elif "@" in rest and "@" not in authority:
+        raw = True  # a slash or question mark before the @ that ends the password
+    elif (
+        "@" in (uri.database or "")
+        and uri.username is not None
+        or authority.count("@") > 1
+        or "#" in authority
+        or re.search(r"[\[\]]", authority.rpartition("@")[0])
+        or re.search(r"%(?![0-9A-Fa-f]{2})", authority.rpartition("@")[0])
+    ):
+        raw = True
+    if not raw:
+        return None
+    return make_finding(
+        "database-uri-unencoded", label, "user or password hold reserved characters that are not percent-encoded"
+    )
+
+
+def check_target(resolved: Resolved, label: str, text: str, uri: DatabaseUri) -> list[Finding]:
+    """Host, port and database."""
+    findings = []
+    query_host = uri.parameter("host") or uri.parameter("unix_socket") or uri.parameter("unix_sock")
+    odbc = uri.parameter("odbc_connect")
+    authority = re.split(r"[/?]", text.split("://", 1)[1], maxsplit=1)[0].rpartition("@")[2]
+    if authority.count(":") > 1 and "[" not in authority:
+        findings.append(
+            make_finding(
+                "database-host-invalid",
+                label,
+                f"{show(authority)} is an IPv6 address without brackets",
+                "put it in brackets: [address]:port",
+            )
+        )
+    elif uri.host is None:
+        if not query_host and not odbc:
+            findings.append(make_finding("database-host-missing", label, f"{show(text)} names no host"))
+    elif not all(is_host(host) for host in uri.host.split(",")):
+        findings.append(make_finding("database-host-invalid", label, f"{show(uri.host)} is no host name or address"))
+    elif is_loopback(uri.host) and resolved.request.platform != "host":
+        findings.append(make_finding("database-host-loopback", label, f"the database is expected at {show(uri.host)}"))
+    if uri.port is not None and authority.count(":") <= 1:
+        if not uri.port.isdigit() or not 1 <= int(uri.port) <= 65535:
+            findings.append(make_finding("database-port-invalid", label, f"{show(uri.port)} is no port"))
+    elif uri.port is None and re.search(r":$", authority):
+        findings.append(make_finding("database-port-invalid", label, "the port is empty"))
+    name = uri.database
+    if name is None:
+        if not odbc and not uri.parameter("dbname"):
+            findings.append(make_finding("database-name-missing", label, f"{show(text)} names no database"))
+    elif re.search(r"[\s/\\'\"`;#@:%&=]", name) or len(name) > 63:
+        findings.append(make_finding("database-name-invalid", label, f"the database is called {show(name)}"))
+    elif name.lower() in SYSTEM_DATABASES.get(uri.dialect, ()):
+        findings.append(make_finding("database-name-system", label, f"{name} belongs to the database server itself"))
+    elif uri.dialect == "postgresql" and name == "postgres":
+        findings.append(make_finding("database-name-maintenance", label, "the database is postgres"))
+    return findings
+
+
+def check_query(label: str, uri: DatabaseUri) -> list[Finding]:
+    """The parameters behind the question mark."""
+    findings = []
+    names = [name for name, dummy in uri.query]
+    overrides = {
+        "dbname": uri.database,
+        "database": uri.database,
+        "db": uri.database,
+        "user": uri.username,
+        "port": uri.port,
+        "password": uri.password,
+        "passwd": uri.password,
+        "host": uri.host,
+        "service": "",
+    }
+    for name in sorted(set(names)):
+        if name in overrides and (overrides[name] is not None):
+            findings.append(make_finding("database-query-override", label, f"the query names {name} as well"))
+        elif name == "hostaddr":
+            findings.append(
+                make_finding("database-query-override", label, "the query names hostaddr, which replaces the host")
+            )
+    if uri.dialect != "postgresql" or uri.driver not in ("", "psycopg2", "psycopg"):
+        return findings
+    for name, value in uri.query:
+        if name not in LIBPQ_PARAMETERS:
+            nearest = closest(name, LIBPQ_PARAMETERS)
+            findings.append(
+                make_finding(
+                    "database-query-invalid",
+                    label,
+                    f"libpq has no connection parameter {show(name)}",
+                    f"did you mean {nearest}?" if nearest else None,
+                )
+            )
+        elif name == "sslmode" and value not in SSL_MODES:
+            findings.append(
+                make_finding(
+                    "database-query-invalid",
+                    label,
+                    f"{show(value)} is no sslmode",
+                    f"use one of: {', '.join(SSL_MODES)}",
+                )
+            )
+        elif name == "connect_timeout" and not value.isdigit():
+            findings.append(make_finding("database-query-invalid", label, f"connect_timeout is {show(value)}"))
+        elif name == "options" and "search_path" in value:
+            findings.append(make_finding("database-search-path", label, "the options of the URI set search_path"))
+        elif (
+            name == "options"
+            and "default_transaction_read_only" in value
+            and not re.search(r"read_only\s*=\s*(off|false|0)", value)
+        ):
+            findings.append(
+                make_finding("database-read-only", label, "the options of the URI make transactions read-only")
+            )
+        elif name == "target_session_attrs" and value in ("read-only", "standby", "prefer-standby"):
+            if label != "read_replica_backend_store_uri":
+                findings.append(make_finding("database-read-only", label, f"target_session_attrs is {value}"))
+        elif name in ("host", "options", "sslrootcert") and not value.strip():
+            findings.append(make_finding("database-query-invalid", label, f"{name} is empty"))
+    return findings
+
+
+def check_registry(resolved: Resolved, registry: str, backend: str | None) -> list[Finding]:
+    label = resolved.label("registry_store_uri")
+    one, other = parse_database_uri(registry), parse_database_uri(backend or "")
+    if one is None or other is None or backend is None:
+        return []
+    if one.dialect != other.dialect:
+        return [
+            make_finding(
+                "registry-store-other-kind",
+                label,
+                f"the registry is in {show_scheme(one.dialect)}, the backend store in {show_scheme(other.dialect)}",
+            )
+        ]
+    if database_identity(registry) != database_identity(backend):
+        return [
+            make_finding("registry-store-separate", label, "the registry is in another database than the backend store")
+        ]
+    return []
+
+
+def check_read_replica(resolved: Resolved, replica: str, backend: str | None) -> list[Finding]:
+    label = resolved.label("read_replica_backend_store_uri")
+    one, other = parse_database_uri(replica), parse_database_uri(backend or "")
+    if one is None or other is None:
+        return []
+    if one.dialect == "sqlite" or one.dialect != other.dialect:
+        return [
+            make_finding(
+                "read-replica-mismatch",
+                label,
+                f"a {show_scheme(one.dialect)} database is no replica of the backend store",
+            )
+        ]
+    if (one.database or "") != (other.database or ""):
+        return [
+            make_finding(
+                "read-replica-mismatch", label, "the replica is a database of another name than the backend store"
+            )
+        ]
+    return []
+
+
+def check_libpq_environment(resolved: Resolved, backend: str | None) -> list[Finding]:
+    """PG* variables, where a PostgreSQL database is used at all."""
+    uri = parse_database_uri(backend or "")
+    if uri is None or uri.dialect != "postgresql":
+        return []
+    findings = []
+    for name, why in LIBPQ_ALWAYS.items():
+        if resolved.environment.get(name):
+            findings.append(make_finding("libpq-environment", name, f"the variable is set, and {why}"))
+    parts = uri._asdict()
+    for name, part in LIBPQ_PARTS.items():
+        if not resolved.environment.get(name):
+            continue
+        said = parts[part] or (part == "host" and uri.parameter("host"))
+        if said:
+            findings.append(make_finding("libpq-environment-ignored", name, f"the URI names the {part} itself"))
+        else:
+            findings.append(
+                make_finding("libpq-environment", name, f"the URI names no {part}, so this variable decides")
+            )
+    attributes = resolved.environment.get("PGTARGETSESSIONATTRS", "")
+    if attributes in ("read-only", "standby", "prefer-standby"):
+        findings.append(make_finding("database-read-only", "PGTARGETSESSIONATTRS", f"the variable is {attributes}"))
+    mode = resolved.environment.get("PGSSLMODE")
+    if mode and mode not in SSL_MODES:
+        findings.append(
+            make_finding(
+                "environment-value-invalid",
+                "PGSSLMODE",
+                f"{show(mode)} is no sslmode",
+                f"use one of: {', '.join(SSL_MODES)}",
+            )
+        )
+    return findings
+
+
+def worker_count(resolved: Resolved) -> int:
+    """The number of worker processes of one replica; MLflow's own default is 4."""
+    text = str(resolved.value("workers") or "")
+    return max(1, int(text)) if re.fullmatch(r"\d+", text) else 4
+
+
+def check_connection_budget(resolved: Resolved, backend: str | None) -> list[Finding]:
+    """The most connections that all replicas may open, against what the database allows."""
+    findings = []
+    sizes = {}
+    for name, default in (
+        ("MLFLOW_SQLALCHEMYSTORE_POOL_SIZE", 5),
+        ("MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW", 10),
+        ("MLFLOW_SQLALCHEMYSTORE_POOL_RECYCLE", -1),
+    ):
+        text = resolved.environment.get(name)
+        if text is None:
+            sizes[name] = default
+        elif re.fullmatch(r"-?\d+", text.strip()):
+            sizes[name] = int(text)
+        else:
+            findings.append(
+                make_finding(
+                    "environment-value-invalid", name, f"{show(text)} is no whole number", "give a whole number"
+                )
+            )
+            sizes[name] = default
+    uri = parse_database_uri(backend or "")
+    limit = resolved.request.max_connections
+    if uri is None or uri.dialect == "sqlite" or limit is None:
+        return findings
+    pool, overflow = sizes["MLFLOW_SQLALCHEMYSTORE_POOL_SIZE"], sizes["MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW"]
+    if resolved.environment.get("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "QueuePool") != "QueuePool":
+        return findings
+    if pool == 0 or overflow < 0:
+        found = "a pool of size 0, or an overflow below 0, has no upper bound"
+        findings.append(make_finding("connection-budget", "max_connections", found))
+        return findings
+    # Tracking and registry have an engine each, even for one URI; basic authentication brings a third.
+    engines = 2 + (resolved.value("app_name") == "basic-auth" and shares_server(resolved, backend))
+    registry = resolved.value("registry_store_uri")
+    if registry and not same_server(registry, backend):
+        engines -= 1
+    workers = worker_count(resolved)
+    need = resolved.request.replicas * workers * engines * (pool + overflow)
+    # PostgreSQL keeps three connections for superusers.
+    usable = limit - (3 if uri.dialect == "postgresql" else 1)
+    if need > usable:
+        found = (
+            f"{resolved.request.replicas} replicas x {workers} workers x {engines} engines x ({pool} + {overflow}) "
+            f"connections are {need}, and the database allows {usable}"
+        )
+        findings.append(make_finding("connection-budget", "max_connections", found))
+    return findings
+
+
+def same_server(one: str, other: str | None) -> bool:
+    first, second = database_identity(one), database_identity(other or "")
+    return bool(first and second and first[:3] == second[:3])
+
+
+def shares_server(resolved: Resolved, backend: str | None) -> bool:
+    """Whether users are kept on the same database server; assumed where it is not said."""
+    auth = resolved.request.auth_database_uri
+    return same_server(auth, backend) if auth else resolved.has_variable("MLFLOW_AUTH_CONFIG_PATH")

@@ -1,0 +1,242 @@
+# Copyright: (c) 2026, the mlops.mlflow contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bad input to the real playbooks: each is refused before anything is changed, in one sentence that helps.
+
+A refusal names the variable, what was found (never a secret) and what to do. Input is given as users give it: by
+`-e name=value`, where everything is a string, and by JSON or a file of variables, where it has a type.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+HIDDEN = "Hidden-Value"
+
+
+@dataclass(frozen=True)
+class Case:
+    """Variables, and words that the refusal has: the variable's name and part of the remedy."""
+
+    variables: dict | str
+    words: list[str]
+    playbook: str = "single-az"
+    secret: str = field(default=HIDDEN)
+
+    def __str__(self) -> str:
+        return self.variables if isinstance(self.variables, str) else json.dumps(self.variables)
+
+
+CASES = [
+    # --- the deployment
+    Case({"deployment_name": "Bad Name"}, ["deployment_name", "'Bad Name'", "lower-case"]),
+    Case({"deployment_name": "../up"}, ["deployment_name", "'../up'", "lower-case"]),
+    Case({"deployment_name": ""}, ["deployment_name", "lower-case"]),
+    Case("deployment_public_port=99999", ["deployment_public_port", "99999", "1 to 65535"]),
+    Case({"deployment_public_port": 0}, ["deployment_public_port", "0", "1 to 65535"]),
+    Case({"deployment_public_port": "http"}, ["deployment_public_port", "http", "int"]),
+    Case("deployment_public_address=localhost", ["deployment_public_address", "localhost", "127.0.0.1"]),
+    Case({"deployment_public_names": ["https://example.com"]}, ["deployment_public_names", "https://", "scheme"]),
+    Case({"deployment_public_names": []}, ["deployment_public_names", "at least one"]),
+    Case(
+        {"deployment_given_secrets": {"postgres_pass": HIDDEN}}, ["deployment_given_secrets", "postgres_pass", "names"]
+    ),
+    Case("deployment_wait_timeout=3", ["deployment_wait_timeout", "3", "10"]),
+    # --- the images
+    Case("images_supply=download", ["images_supply", "download", "build"]),
+    Case("images_postgres_reference=postgres", ["images_postgres_reference", "postgres", "registry"]),
+    Case("images_registry_timeout=0", ["images_registry_timeout", "0", "seconds"]),
+    Case("object_store=gcs", ["object_store", "gcs", "seaweedfs"]),
+    Case("images_archive=/nonexistent/images.tar", ["images_archive", "/nonexistent/images.tar"]),
+    Case("mlflow_server_version=3.17", ["version", "3.17"]),
+    # --- PostgreSQL
+    Case({"postgres_databases": ["my-db"]}, ["postgres_databases", "my-db", "underscores"]),
+    Case({"postgres_databases": ["postgres"]}, ["postgres_databases", "postgres", "name at least one"]),
+    Case({"postgres_databases": []}, ["postgres_databases", "at least one"]),
+    Case({"postgres_server_username": "mlflow_owner"}, ["postgres_server_username", "mlflow_owner", "two different"]),
+    Case("postgres_client_connections=0", ["postgres_client_connections", "0", "1 to 5000"]),
+    Case("postgres_memory_mb=16", ["postgres_memory_mb", "16", "256"]),
+    Case(
+        {"deployment_given_secrets": {"postgres_owner_password": "Hidden"}},
+        ["postgres_owner_password", "8 characters"],
+        secret="Hidden",
+    ),
+    Case(
+        {"deployment_given_secrets": {"postgres_server_password": f"{HIDDEN}\nline"}},
+        ["postgres_server_password", "line break"],
+    ),
+    # --- the object store
+    Case("object_store_bucket=My_Bucket", ["object_store_bucket", "My_Bucket", "lower-case"]),
+    Case("object_store=external", ["object_store_access_key", "external"]),
+    Case(
+        {"object_store": "external", "object_store_access_key": "a", "object_store_secret_key": HIDDEN,
+         "object_store_endpoint_url": "s3.example.com/bucket"},
+        ["object_store_endpoint_url", "s3.example.com/bucket", "https://"],
+    ),
+    Case(
+        {"object_store": "seaweedfs", "object_store_endpoint_url": "https://s3.example.com"},
+        ["object_store_endpoint_url", "seaweedfs", "external"],
+    ),
+    Case(
+        {"object_store": "seaweedfs", "object_store_secret_key": HIDDEN},
+        ["object_store_secret_key", "seaweedfs", "external"],
+    ),
+    Case(
+        {"deployment_given_secrets": {"object_store_server_secret_key": " Hidden-Value "}},
+        ["server_secret_key", "white space"],
+    ),
+    # --- the server
+    Case("mlflow_server_workers=-1", ["mlflow_server_workers", "-1", "1 to 64"]),
+    Case({"mlflow_server_workers": 65}, ["mlflow_server_workers", "65", "1 to 64"]),
+    Case({"mlflow_server_workers": "many"}, ["mlflow_server_workers", "many", "int"]),
+    Case("mlflow_server_replicas=0", ["mlflow_server_replicas", "0", "at least 1"]),
+    Case("mlflow_server_schema=force", ["mlflow_server_schema", "force", "upgrade"]),
+    Case("mlflow_server_source=checkouts/mlflow", ["mlflow_server_source", "checkouts/mlflow", "absolute"], "local"),
+    Case("mlflow_server_source=/nonexistent/mlflow", ["mlflow_server_source", "/nonexistent/mlflow"], "local"),
+    Case(
+        "mlflow_server_artifacts_destination=mlartifacts",
+        ["mlflow_server_artifacts_destination", "mlartifacts", "absolute"],
+        "local",
+    ),
+    Case(
+        "mlflow_server_artifacts_destination=s3:/bucket",
+        ["mlflow_server_artifacts_destination", "s3:/bucket", "s3://mlflow"],
+    ),
+    Case(
+        {"mlflow_server_args": {"backend_store_uri": "sqlite:///mlflow.db"}},
+        ["backend_store_uri", "mlflow_server_backend_store"],
+    ),
+    Case({"mlflow_server_args": {"worker": 3}}, ["worker", "workers"]),
+    Case({"mlflow_server_args": {"x_frame_options": "MAYBE"}}, ["x_frame_options", "MAYBE", "DENY"]),
+    Case({"mlflow_server_args": {"static_prefix": "mlflow/"}}, ["static_prefix", "mlflow/", "/"]),
+    Case(
+        {"mlflow_server_args": {"gunicorn_opts": "--timeout 9", "uvicorn_opts": "--timeout-keep-alive 9"}},
+        ["gunicorn_opts", "uvicorn_opts"],
+    ),
+    Case({"mlflow_server_args": {"serve_artifacts": False}}, ["serve_artifacts"]),
+    Case({"mlflow_server_args": ["--port", "80"]}, ["mlflow_server_args", "dict"]),
+    Case({"mlflow_server_environment": {"MLFLOW_BACKEND_STORE_URI": "sqlite:///x.db"}}, ["MLFLOW_BACKEND_STORE_URI"]),
+]
+
+
+def play(case: Case, name: str) -> tuple[subprocess.CompletedProcess, dict]:
+    variables = case.variables if isinstance(case.variables, str) else json.dumps(case.variables)
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
+    environment |= {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', os.defpath)}",
+        "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
+        "ANSIBLE_LOCALHOST_WARNING": "false",
+        "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
+    }
+    result = subprocess.run(
+        ["ansible-playbook", str(ROOT / "playbooks" / f"{case.playbook}.yml"), "-e", f"deployment_name={name}"]
+        + ["-e", variables],
+        cwd="/",
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    start = result.stdout.find("{")
+    assert start >= 0, result.stdout + result.stderr
+    return result, json.loads(result.stdout[start:])
+
+
+def messages(answer: dict) -> list[str]:
+    """What the failed tasks said; of a loop, the items that failed."""
+    found = []
+    for each in answer["plays"]:
+        for task in each["tasks"]:
+            for result in task["hosts"].values():
+                if not result.get("failed"):
+                    continue
+                items = [item for item in result.get("results", []) if item.get("failed")] or [result]
+                # An argument spec has a heading in `msg`, and a list of its own.
+                found += ["; ".join(item.get("argument_errors", [])) or item.get("msg", "") for item in items]
+    return [str(message) for message in found]
+
+
+def left_behind(name: str) -> list[str]:
+    found = [
+        str(folder)
+        for folder in (
+            Path("~/.local/share/mlops.mlflow").expanduser() / name,
+            Path("~/.config/mlops.mlflow/localhost").expanduser() / name,
+        )
+        if folder.exists()
+    ]
+    for command in (["ps", "--all"], ["volume", "ls"], ["network", "ls"]):
+        listing = subprocess.run(
+            ["docker", *command, "--quiet", "--filter", f"label=mlops.mlflow.deployment={name}"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        found += listing.stdout.split()
+    return found
+
+
+def refused(case: Case) -> str:
+    name = f"refused-{uuid.uuid4().hex[:8]}"
+    result, answer = play(case, name)
+    assert result.returncode != 0, f"accepted: {case}"
+    said = messages(answer)
+    assert len(said) == 1, f"not one message but {len(said)}: {said}"
+    assert answer["stats"]["localhost"]["changed"] == 0, "something was changed before the refusal"
+    assert not left_behind(name)
+    assert case.secret not in result.stdout + result.stderr, "the refusal shows a secret"
+    crashes = ("Traceback", "rendering template", "is undefined", "{{", "non-zero return code", "All items completed")
+    for sign in crashes:
+        assert sign not in said[0], f"no refusal but a crash: {said[0]}"
+    return said[0]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_bad_input_is_refused(case: Case) -> None:
+    message = refused(case)
+    for word in case.words:
+        assert word in message, f"'{word}' is not in: {message}"
+
+
+@pytest.fixture
+def listener() -> Iterator[int]:
+    """A process that is not part of the collection, on a port of its own."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", "import socket, time; s = socket.create_server(('127.0.0.1', 0)); "
+         "print(s.getsockname()[1], flush=True); time.sleep(120)"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    port = int(process.stdout.readline())
+    yield port
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+def test_a_port_in_use_is_refused(listener: int) -> None:
+    message = refused(Case(f"deployment_public_port={listener}", []))
+    for word in ("deployment_public_port", str(listener), "in use"):
+        assert word in message, message
+    with socket.create_connection(("127.0.0.1", listener), timeout=5):
+        pass
+
+
+def test_refusals_are_quick() -> None:
+    """A refusal must not wait for an engine, a registry or a build."""
+    started = time.monotonic()
+    refused(Case("deployment_wait_timeout=3", []))
+    assert time.monotonic() - started < 60

@@ -1,0 +1,77 @@
+# Copyright: (c) 2026, the mlops.mlflow contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run stages one after the other, and end with a table and the totals."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import time
+
+from tests.runner import docker
+from tests.runner.commands import Counts, StageFailed
+from tests.runner.stages import STAGES, Stage
+
+
+def arguments(words: list[str]) -> list[Stage]:
+    parser = argparse.ArgumentParser(prog="tests/run", description="Run all tests, or the stages that are named.")
+    parser.add_argument("stages", nargs="*", metavar="STAGE", help="; ".join(f"{s.name}: {s.meaning}" for s in STAGES))
+    parser.add_argument("--list", action="store_true", help="print the stages")
+    given = parser.parse_args(words)
+    if given.list:
+        for stage in STAGES:
+            print(f"{stage.name:<20} {stage.meaning}")
+        raise SystemExit(0)
+    known = [stage.name for stage in STAGES]
+    for name in given.stages:
+        if name not in known:
+            parser.error(f"there is no stage '{name}': choose from {', '.join(known)}")
+    return [stage for stage in STAGES if not given.stages or stage.name in given.stages]
+
+
+def perform(stage: Stage) -> Counts:
+    try:
+        return stage.run()
+    except StageFailed as failure:
+        return Counts(failed=1, notes=[str(failure)])
+    except KeyboardInterrupt:
+        return Counts(failed=1, notes=["interrupted"])
+
+
+def table(results: list[tuple[Stage, Counts, float]], not_run: list[Stage]) -> None:
+    print(f"\n{'stage':<20} {'passed':>7} {'failed':>7} {'skipped':>8} {'seconds':>8}")
+    for stage, counts, seconds in results:
+        print(f"{stage.name:<20} {counts.passed:>7} {counts.failed:>7} {counts.skipped:>8} {seconds:>8.1f}")
+        for note in counts.notes:
+            print(f"    {note}")
+    for stage in not_run:
+        print(f"{stage.name:<20} not run, because an earlier stage failed")
+
+
+def main(words: list[str]) -> int:
+    stages = arguments(words)
+    # A runner that is told to end takes what it started with it.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    results: list[tuple[Stage, Counts, float]] = []
+    try:
+        for stage in stages:
+            # What is left behind is worth knowing after a failure too.
+            if any(counts.failed for _, counts, _ in results) and stage.name != "clean":
+                continue
+            print(f"\n=== {stage.name}: {stage.meaning}", flush=True)
+            started = time.monotonic()
+            counts = perform(stage)
+            seconds = time.monotonic() - started
+            results.append((stage, counts, seconds))
+            print(f"--- {stage.name}: {'failed' if counts.failed else 'passed'} after {seconds:.1f} s", flush=True)
+    finally:
+        docker.end_if_started_here()
+    ran = [stage for stage, _, _ in results]
+    table(results, [stage for stage in stages if stage not in ran])
+    totals = Counts()
+    for _, counts, _ in results:
+        totals.add(counts)
+    print(f"\n{totals.passed} passed, {totals.failed} failed, {totals.skipped} skipped")
+    sys.stdout.flush()
+    return 1 if totals.failed or not totals.passed else 0

@@ -1,0 +1,139 @@
+# Copyright: (c) 2026, the mlops.mlflow contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The stages of the tests, the cheap ones first."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.runner import docker
+from tests.runner.artifact import artifact
+from tests.runner.commands import ROOT, Counts, StageFailed, pytest, run
+from tests.runner.sanity import sanity
+
+SCENARIOS = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
+# Deployments of the scenarios have names of their own, so that a test never takes a user's deployment away.
+PREFIX = "molecule-"
+
+
+def commands(*table: list[str]) -> Counts:
+    """Each command is one check, and all of them run."""
+    counts = Counts()
+    for command in table:
+        counts.check(run(command), " ".join(command))
+    return counts
+
+
+def package(program: str, name: str) -> bool:
+    """A program of Debian's that a stage can also do without."""
+    if not shutil.which(program) and os.geteuid() == 0 and shutil.which("apt-get"):
+        settings = f"name={name} install_recommends=false update_cache=true cache_valid_time=3600"
+        run(["ansible", "localhost", "-m", "ansible.builtin.apt", "-a", settings])
+    return bool(shutil.which(program))
+
+
+def lint() -> Counts:
+    return commands(
+        ["yamllint", "--strict", "."],
+        ["ansible-lint", "--offline", "--strict", "--nocolor", "--format=pep8", "--quiet"],
+        ["ruff", "check", "--no-cache", "--output-format", "concise", "."],
+    )
+
+
+def drift() -> Counts:
+    return commands(["tools/docs", "--check"], ["antsibull-changelog", "lint"])
+
+
+def unit() -> Counts:
+    return pytest("tests/unit")
+
+
+def sanity_stage() -> Counts:
+    has_shellcheck = package("shellcheck", "shellcheck")
+    counts = sanity()
+    if not has_shellcheck:
+        counts.passed -= 1
+        counts.skip("ansible-test sanity --test shellcheck: there is no program shellcheck")
+    return counts
+
+
+def guard() -> Counts:
+    if not run(["ansible-playbook", "tests/beds/databases.yml"]):
+        raise StageFailed("The database programs could not be provided; see above.")
+    return pytest("tests/guard")
+
+
+def images() -> Counts:
+    docker.provide()
+    return pytest("tests/images")
+
+
+def refusals() -> Counts:
+    docker.provide()
+    return pytest("tests/refusals", "--numprocesses=2")
+
+
+def molecule(scenario: str) -> Counts:
+    docker.provide()
+    counts = Counts()
+    done = run(["molecule", "test", "--scenario-name", scenario], MOLECULE_GLOB="molecule/*/molecule.yml")
+    counts.check(done, f"molecule test -s {scenario}")
+    left = leftovers(scenario)
+    counts.check(not left, f"left behind by {scenario}: {', '.join(left)}")
+    return counts
+
+
+def leftovers(scenario: str) -> list[str]:
+    """What is there of a scenario's deployment: containers, networks, volumes, files and secrets."""
+    name = f"{PREFIX}{scenario}"
+    found = docker.labelled(name) if docker.engine_answers() else []
+    for root in (Path("~/.local/share/mlops.mlflow"), Path("~/.config/mlops.mlflow/localhost")):
+        folder = root.expanduser() / name
+        if folder.exists():
+            found.append(f"folder {folder}")
+    return found
+
+
+def port_is_free(port: int) -> bool:
+    with socket.socket() as connection:
+        connection.settimeout(1)
+        return connection.connect_ex(("127.0.0.1", port)) != 0
+
+
+def clean() -> Counts:
+    """After all of them: nothing is left of any scenario, and the public port is free again."""
+    counts = Counts()
+    for scenario in SCENARIOS:
+        left = leftovers(scenario)
+        counts.check(not left, f"left behind by {scenario}: {', '.join(left)}")
+    counts.check(port_is_free(5000), "something still listens on port 5000")
+    return counts
+
+
+@dataclass(frozen=True)
+class Stage:
+    name: str
+    meaning: str
+    run: Callable[[], Counts]
+
+
+STAGES = [
+    Stage("lint", "yamllint, ansible-lint with its production profile, ruff", lint),
+    Stage("drift", "generated documents and the changelog are fresh", drift),
+    Stage("unit", "pytest tests/unit", unit),
+    Stage("sanity", "ansible-test sanity", sanity_stage),
+    Stage("artifact", "build, install, and use by full names", artifact),
+    Stage("guard", "pytest tests/guard, with real databases", guard),
+    Stage("images", "pytest tests/images, with Docker", images),
+    Stage("refusals", "bad input to the playbooks", refusals),
+    *(
+        Stage(f"molecule-{scenario}", f"molecule test -s {scenario}", lambda scenario=scenario: molecule(scenario))
+        for scenario in SCENARIOS
+    ),
+    Stage("clean", "nothing is left behind", clean),
+]
