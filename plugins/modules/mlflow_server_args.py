@@ -73,7 +73,7 @@ options:
   path:
     description:
       - A file that holds the arguments which were last accepted. It is compared with, and written if something changed.
-      - It holds no secret, has the mode V(0600), and its directory must exist, but in check mode, where nothing is written.
+      - It holds no secret and has the mode V(0600). Its directory must exist, but in check mode, which writes nothing.
     type: path
   accept:
     description:
