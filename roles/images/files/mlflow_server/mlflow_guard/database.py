@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, the mlops.mlflow contributors
+"""Connects to a database within five seconds and says clearly why when it cannot."""
+
+from __future__ import annotations
+
+import importlib
+import socket
+import threading
+import time
+import urllib.parse
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.pool import NullPool
+
+from mlflow_guard.answer import Problem
+from mlflow_guard.config import Database, Login
+
+APPLICATION = "mlflow-guard"
+REACH_SECONDS = 2.4
+CONNECT_SECONDS = 2
+STATEMENT_MS = 10_000
+LOCK_MS = 3_000
+
+# Words in a server's or libpq's sentence -> code. The order matters: the first that fits is taken.
+POSTGRES_WORDS = (
+    ("unsupported startup parameter", "database_pooler"),
+    ("password authentication failed", "database_auth_failed"),
+    ("no password supplied", "database_auth_failed"),
+    ("authentication failed", "database_auth_failed"),
+    ("is not permitted to log in", "database_auth_failed"),
+    ("no pg_hba.conf entry", "database_not_admitted"),
+    ("pg_hba.conf rejects", "database_not_admitted"),
+    ("not currently accepting connections", "database_not_admitted"),
+    ("too many clients", "database_connections_full"),
+    ("too many connections", "database_connections_full"),
+    ("remaining connection slots", "database_connections_full"),
+    ("starting up", "database_starting"),
+    ("shutting down", "database_starting"),
+    ("not yet accepting connections", "database_starting"),
+    ("not accepting connections", "database_starting"),
+    ("in recovery mode", "database_starting"),
+    ("timeout expired", "database_timeout"),
+    ("could not translate host name", "database_host_unknown"),
+    ("connection refused", "database_port_closed"),
+    ("no such file or directory", "database_port_closed"),
+    ("invalid response to ssl negotiation", "database_not_a_database"),
+    ("expected authentication request", "database_not_a_database"),
+    ("ssl", "database_tls"),
+    ("certificate", "database_tls"),
+    ("server closed the connection unexpectedly", "database_not_a_database"),
+    ("permission denied for database", "database_no_connect_right"),
+)
+POSTGRES_STATES = {
+    "55P03": "database_locked",
+    "57014": "database_locked",
+    "53300": "database_connections_full",
+    "57P03": "database_starting",
+    "57P01": "database_starting",
+    "3D000": "database_missing",
+    "28P01": "database_auth_failed",
+    "28000": "database_not_admitted",
+    "42501": "rights_missing",
+}
+MYSQL_ERRORS = {
+    1045: "database_auth_failed",
+    1698: "database_auth_failed",
+    1049: "database_missing",
+    1044: "database_no_connect_right",
+    1040: "database_connections_full",
+    1203: "database_connections_full",
+    1226: "database_connections_full",
+    1129: "database_not_admitted",
+    1130: "database_not_admitted",
+    1053: "database_starting",
+    2003: "database_port_closed",
+    2005: "database_host_unknown",
+    2013: "database_timeout",
+    2026: "database_tls",
+    3159: "database_tls",
+    1205: "database_locked",
+}
+
+
+def url(database: Database, login: Login, password: str | None, query: dict | None = None) -> sa.URL:
+    """The database's URL; hostile characters are SQLAlchemy's to encode."""
+    if database.dialect == "sqlite":
+        return sa.URL.create(database.drivername, database=database.database)
+    return sa.URL.create(
+        database.drivername,
+        login.username,
+        password,
+        database.host,
+        database.port,
+        database.database,
+        {**database.query, **(query or {})},
+    )
+
+
+def without_secret(text: str, password: str | None) -> str:
+    """The first line of a driver's message, and never a password in it."""
+    line = " ".join(part.strip() for part in str(text).strip().splitlines() if part.strip())
+    for secret in (password, urllib.parse.quote(password or "", safe=""), urllib.parse.quote_plus(password or "")):
+        if secret:
+            line = line.replace(secret, "***")
+    return line[:400]
+
+
+def require_driver(database: Database) -> None:
+    """The driver must be importable before anything else is tried."""
+    try:
+        dialect = sa.make_url(f"{database.drivername}://").get_dialect()
+        dialect.import_dbapi()
+    except (ImportError, sa.exc.ArgumentError, sa.exc.NoSuchModuleError) as error:
+        raise Problem(
+            "driver_missing", f"{database.name}.drivername", f"{database.drivername!r} cannot be loaded: {error}"
+        ) from None
+
+
+def resolve(host: str, port: int, seconds: float) -> list:
+    """The addresses of a host name. The system's resolver knows no time-out, so it runs beside."""
+    result: list = []
+
+    def look_up() -> None:
+        try:
+            result.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError) as error:
+            result.append(error)
+
+    thread = threading.Thread(target=look_up, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not result:
+        raise TimeoutError
+    if isinstance(result[0], Exception):
+        raise result[0]
+    return result[0]
+
+
+def reach(database: Database) -> str | None:
+    """Find an address of the database's host that listens; None for a local socket. Well within the time of a check."""
+    if database.dialect == "sqlite" or database.host.startswith("/") or "," in database.host:
+        return None
+    port = database.port or {"postgresql": 5432, "mysql": 3306}[database.dialect]
+    argument, end = f"{database.name}.host", time.monotonic() + REACH_SECONDS
+    try:
+        addresses = resolve(database.host, port, REACH_SECONDS)
+    except TimeoutError:
+        raise Problem(
+            "database_host_unknown", argument, f"the name {database.host!r} did not resolve within {REACH_SECONDS} s"
+        ) from None
+    except (OSError, UnicodeError):
+        raise Problem("database_host_unknown", argument, f"the name {database.host!r} does not resolve") from None
+    failures: list[OSError] = []
+    for family, kind, protocol, _, address in addresses:
+        with socket.socket(family, kind, protocol) as attempt:
+            attempt.settimeout(max(0.3, (end - time.monotonic()) / len(addresses)))
+            try:
+                attempt.connect(address)
+                return address[0]
+            except OSError as error:
+                failures.append(error)
+    argument = f"{database.name}.port"
+    if any(isinstance(error, ConnectionRefusedError) for error in failures):
+        raise Problem("database_port_closed", argument, f"{database.host} refuses connections to port {port}")
+    if any(isinstance(error, TimeoutError) for error in failures):
+        raise Problem("database_timeout", argument, f"{database.host} does not answer on port {port}")
+    raise Problem("database_port_closed", argument, f"{database.host}:{port} cannot be reached: {failures[0].strerror}")
+
+
+def classify(database: Database, login: Login, error: Exception, password: str | None) -> Problem:
+    """Name the reason of a driver's error."""
+    original = getattr(error, "orig", None) or error
+    text = without_secret(str(original), password)
+    words = text.lower()
+    who = f"user {login.username!r}"
+    code = "database_refused"
+    if database.dialect == "postgresql":
+        code = POSTGRES_STATES.get(getattr(original, "pgcode", None) or "", "")
+        if not code and "does not exist" in words and 'role "' in words:
+            code = "database_auth_failed"
+        elif not code and "does not exist" in words and 'database "' in words:
+            code = "database_missing"
+        elif not code:
+            code = next((name for part, name in POSTGRES_WORDS if part in words), "database_refused")
+    elif database.dialect == "mysql":
+        number = original.args[0] if getattr(original, "args", None) else None
+        code = MYSQL_ERRORS.get(number, "database_refused") if isinstance(number, int) else "database_refused"
+        if code == "database_port_closed" and "timed out" in words:
+            code = "database_timeout"
+    elif "locked" in words:
+        code = "database_locked"
+    elif "unable to open" in words:
+        code = "database_missing"
+    elif "not a database" in words:
+        code = "schema_foreign"
+    argument = {
+        "database_auth_failed": login.argument,
+        "database_no_connect_right": login.argument,
+        "database_missing": f"{database.name}.database",
+        "database_tls": f"{database.name}.query",
+    }.get(code, database.name)
+    found = {
+        "database_auth_failed": f"{database.description} does not accept {who} with the password of "
+        "{login.password_file or 'no file'}",
+        "database_missing": f"{database.description} does not exist",
+        "database_no_connect_right": f"{who} may not connect to {database.description}",
+        "database_not_a_database": f"what answers at {database.host}:{database.port} is no {database.dialect} server",
+        "database_timeout": f"{database.description} accepts the connection but does not answer in time",
+    }.get(code, f"{database.description}: {text}")
+    return Problem(code, argument, found)
+
+
+def connect_arguments(
+    database: Database, *, read_only: bool, address: str | None, settings: bool = True
+) -> dict[str, Any]:
+    """Driver arguments: short time-outs, and for checks a session that cannot write."""
+    if database.dialect == "postgresql":
+        options = [database.query["options"]] if "options" in database.query else []
+        if settings:
+            options += [
+                f"-c lock_timeout={LOCK_MS}",
+                f"-c statement_timeout={STATEMENT_MS}",
+                "-c idle_in_transaction_session_timeout=0",
+            ]
+            if read_only:
+                options.append("-c default_transaction_read_only=on")
+        arguments: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, "application_name": APPLICATION}
+        if options:
+            arguments["options"] = " ".join(options)
+        if address:
+            arguments["hostaddr"] = address
+        return arguments
+    if database.dialect == "mysql":
+        return {"connect_timeout": CONNECT_SECONDS, "read_timeout": STATEMENT_MS // 1000}
+    return {"timeout": LOCK_MS / 1000}
+
+
+def engine_for(
+    database: Database,
+    login: Login,
+    *,
+    read_only: bool,
+    address: str | None = None,
+    settings: bool = True,
+    **extra: Any,
+) -> tuple[sa.Engine, str | None]:
+    """An engine without a pool, and the password for masking messages."""
+    password = login.password()
+    target = url(database, login, password)
+    arguments = connect_arguments(database, read_only=read_only, address=address, settings=settings)
+    if database.dialect == "sqlite" and read_only:
+        # SQLite makes a missing file when it opens one for writing.
+        target = target.set(
+            database="file:" + urllib.parse.quote(database.database), query={"mode": "ro", "uri": "true"}
+        )
+    engine = sa.create_engine(target, poolclass=NullPool, connect_args=arguments, hide_parameters=True, **extra)
+    if read_only and database.dialect == "mysql":
+
+        @sa.event.listens_for(engine, "connect")
+        def _read_only(connection, _record):
+            with connection.cursor() as cursor:
+                cursor.execute("SET SESSION TRANSACTION READ ONLY")
+
+    return engine, password
+
+
+def connect(database: Database, login: Login, *, read_only: bool = True) -> sa.Connection:
+    """A connection, or a Problem that says what is wrong, within five seconds."""
+    require_driver(database)
+    importlib.import_module("sqlalchemy.dialects." + database.dialect)
+    login.password()
+    address = reach(database)
+    for settings in (True, False):
+        engine, password = engine_for(database, login, read_only=read_only, address=address, settings=settings)
+        try:
+            connection = engine.connect()
+        except sa.exc.DBAPIError as error:
+            problem = classify(database, login, error, password)
+            if problem.finding["code"] == "database_pooler" and settings and read_only:
+                # A pooler between refuses settings at the start; each transaction is then made read-only by itself.
+                continue
+            raise problem from None
+        if read_only and database.dialect == "postgresql":
+            connection = connection.execution_options(postgresql_readonly=True)
+        return connection
+    raise AssertionError("not reached")

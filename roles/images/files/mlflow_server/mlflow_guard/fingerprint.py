@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, the mlops.mlflow contributors
+"""The fingerprint of the artifacts destination.
+
+MLflow stores the destination nowhere; with a changed one all artifacts silently vanish. So the destination carries a
+marker with an identity, and the database a record of the same identity.
+
+In PostgreSQL the record stands in a schema of its own, `mlflow_guard`, beside MLflow's: nothing of ours is among its
+tables, and a dump of the database carries it along. MySQL and MariaDB have no schemas within a database, and SQLite has
+only the file, so there it is one table, `mlflow_guard_destination`, in the same database: it must live and be restored
+together with the data, and MLflow ignores tables that it does not know.
+"""
+
+from __future__ import annotations
+
+import datetime
+import uuid
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from mlflow_guard.answer import Problem, finding
+from mlflow_guard.config import Config
+
+SCHEMA = "mlflow_guard"
+PLAIN_TABLE = "mlflow_guard_destination"
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the database remembers of its destination."""
+
+    identity: str
+    destination: str
+    confirmed: bool
+    recorded_at: str
+
+
+def table(dialect: str) -> sa.Table:
+    """The record's table; one row for each schema that holds an MLflow."""
+    postgres = dialect == "postgresql"
+    return sa.Table(
+        "destination" if postgres else PLAIN_TABLE,
+        sa.MetaData(),
+        sa.Column("schema_name", sa.String(128), primary_key=True),
+        sa.Column("identity", sa.String(64), nullable=False),
+        sa.Column("destination", sa.Text, nullable=False),
+        sa.Column("confirmed", sa.Boolean, nullable=False),
+        sa.Column("recorded_at", sa.String(32), nullable=False),
+        schema=SCHEMA if postgres else None,
+    )
+
+
+def exists(connection: sa.Connection) -> bool:
+    """Whether the record's table is there; a role without rights sees that too."""
+    if connection.dialect.name == "postgresql":
+        return bool(
+            connection.scalar(
+                sa.text(
+                    "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = "
+                    "c.relnamespace"
+                    " WHERE n.nspname = 'mlflow_guard' AND c.relname = 'destination')"
+                )
+            )
+        )
+    return sa.inspect(connection).has_table(PLAIN_TABLE)
+
+
+def readable(connection: sa.Connection, role: str | None = None) -> bool:
+    """Whether a role may read the record."""
+    if connection.dialect.name != "postgresql":
+        return True
+    who = "current_user" if role is None else ":role"
+    return bool(
+        connection.scalar(
+            sa.text(
+                f"SELECT has_schema_privilege({who}, n.oid, 'USAGE') AND has_table_privilege({who}, c.oid, 'SELECT')"
+                " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+                " WHERE n.nspname = 'mlflow_guard' AND c.relname = 'destination'"
+            ),
+            {"role": role} if role else {},
+        )
+    )
+
+
+def read_record(connection: sa.Connection, schema: str | None) -> Record | None:
+    """The record of this schema's destination."""
+    if not exists(connection):
+        return None
+    if not readable(connection):
+        raise Problem(
+            "rights_missing", "backend_store", "the record of the destination (schema mlflow_guard) may not be read"
+        )
+    where = table(connection.dialect.name)
+    row = connection.execute(sa.select(where).where(where.c.schema_name == (schema or ""))).mappings().first()
+    return (
+        None if row is None else Record(row["identity"], row["destination"], bool(row["confirmed"]), row["recorded_at"])
+    )
+
+
+def write_record(connection: sa.Connection, schema: str | None, record: Record, server_role: str | None) -> None:
+    """Make the table where it is missing and put the record."""
+    postgres = connection.dialect.name == "postgresql"
+    where = table(connection.dialect.name)
+    if postgres and not connection.scalar(
+        sa.text("SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = 'mlflow_guard')")
+    ):
+        connection.execute(sa.schema.CreateSchema(SCHEMA))
+    where.metadata.create_all(connection, checkfirst=True)
+    if postgres and server_role:
+        quoted = connection.dialect.identifier_preparer.quote_identifier(server_role).replace("%", "%%")
+        connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA {SCHEMA} TO {quoted}")
+        connection.exec_driver_sql(f"GRANT SELECT ON {SCHEMA}.destination TO {quoted}")
+    connection.execute(sa.delete(where).where(where.c.schema_name == (schema or "")))
+    connection.execute(
+        sa.insert(where).values(
+            schema_name=schema or "",
+            identity=record.identity,
+            destination=record.destination,
+            confirmed=record.confirmed,
+            recorded_at=record.recorded_at,
+        )
+    )
+
+
+def now() -> str:
+    """The time, for people."""
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def new_record(destination: str) -> Record:
+    """A record of a destination that has none, with a new identity."""
+    return Record(str(uuid.uuid4()), destination, False, now())
+
+
+def marker_for(config: Config, record: Record) -> dict:
+    """What is put into the destination."""
+    return {
+        "identity": record.identity,
+        "deployment": config.deployment,
+        "written_at": now(),
+        "written_by": "mlflow-guard",
+    }
+
+
+def _named(marker: dict) -> str:
+    return f"{marker.get('deployment', 'unknown')!r}, written {marker.get('written_at', 'at an unknown time')}"
+
+
+def compare(config: Config, record: Record | None, marker: dict | None, *, has_marker: bool = True) -> list[dict]:
+    """Whether the database and the destination belong together. `has_marker` is false for stores that carry none."""
+    argument, destination = config.artifacts.argument, config.artifacts.destination
+    if record is None:
+        return [
+            finding("destination_unrecorded", argument, f"{config.backend.description} has no record of {destination}")
+        ]
+    if not has_marker:
+        if record.destination.rstrip("/") != destination.rstrip("/"):
+            return [
+                finding(
+                    "destination_marker_missing",
+                    argument,
+                    f"{destination} is configured, and the recorded destination is {record.destination}",
+                )
+            ]
+        return []
+    if marker is None:
+        if not record.confirmed:
+            return [
+                finding(
+                    "destination_unconfirmed",
+                    argument,
+                    f"the record of {record.recorded_at} for {destination} has no marker yet",
+                )
+            ]
+        return [
+            finding(
+                "destination_marker_missing",
+                argument,
+                f"{destination} has no marker, and the database's artifacts were recorded at {record.destination} on "
+                f"{record.recorded_at}",
+            )
+        ]
+    if marker["identity"] != record.identity:
+        return [
+            finding(
+                "destination_of_another",
+                argument,
+                f"{destination} carries the marker of deployment {_named(marker)}, and the database's artifacts were "
+                f"recorded at {record.destination}",
+            )
+        ]
+    if record.destination.rstrip("/") != destination.rstrip("/"):
+        return [
+            finding(
+                "destination_moved",
+                argument,
+                f"{destination} carries the right marker, and {record.destination} is recorded",
+            )
+        ]
+    if not record.confirmed:
+        return [
+            finding("destination_unconfirmed", argument, f"the marker in {destination} was written, but not confirmed")
+        ]
+    return []

@@ -1,0 +1,319 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, the mlops.mlflow contributors
+"""The start gate with the real `mlflow server`, the health check, and what the server's role cannot do."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+import servers
+from conftest import HOSTILE, OWNER, SERVER, with_older_image
+
+
+def start_server(deployment):
+    log = open(deployment.folder / "server.log", "w")  # noqa: SIM115 - the server keeps it open
+    process = deployment.start("serve", stdout=log, stderr=log)
+    servers.wait_until(lambda: deployment.run("health").code == 0, "mlflow server", process=process)
+    return process
+
+
+def api(port: int, path: str, body: dict | None = None):
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}{path}",
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        return json.load(answer)
+
+
+def test_serve_becomes_the_server_and_shows_no_secret(deploy, cluster):
+    deployment = deploy()
+    assert deployment.run("schema", "--mode", "initialize").code == 0
+    secret = "S3cret: flask \\ key"
+    (deployment.folder / "flask").write_text(secret + "\n")
+    deployment.config["secret_environment"] = {"MLFLOW_FLASK_SERVER_SECRET_KEY": str(deployment.folder / "flask")}
+    # What would lead the server elsewhere is taken out of its environment.
+    deployment.variables = {
+        "MLFLOW_TRACKING_URI": "sqlite:///elsewhere.db",
+        "PGDATABASE": "postgres",
+        "PGOPTIONS": "-csearch_path=elsewhere",
+        "MLFLOW_BACKEND_STORE_URI": "sqlite:///elsewhere.db",
+        "MLFLOW_REGISTRY_STORE_URI": "sqlite:///elsewhere.db",
+    }
+    process = start_server(deployment)
+    try:
+        # The first server makes the experiment 0, without a right to create anything.
+        assert cluster.execute(
+            "SELECT experiment_id, artifact_location FROM experiments", database=deployment.database
+        ) == [(0, "mlflow-artifacts:/0")]
+        run = api(deployment.port, "/api/2.0/mlflow/runs/create", {"experiment_id": "0", "start_time": 1})["run"][
+            "info"
+        ]
+        put = urllib.request.Request(
+            f"http://127.0.0.1:{deployment.port}/api/2.0/mlflow-artifacts/artifacts/0/{run['run_id']}/artifacts/a.txt",
+            data=b"content",
+            method="PUT",
+        )
+        with urllib.request.urlopen(put, timeout=20) as answer:
+            assert answer.status == 200
+        assert (deployment.folder / "artifacts/0" / run["run_id"] / "artifacts/a.txt").read_bytes() == b"content"
+        environment = dict(
+            line.split("=", 1) for line in Path(f"/proc/{process.pid}/environ").read_text().split("\0") if line
+        )
+        command = Path(f"/proc/{process.pid}/cmdline").read_text()
+        assert "mlflow" in command
+        assert HOSTILE not in command + json.dumps(environment, ensure_ascii=False)
+        deployment.assert_no_secret(command + "\n".join(environment.values()))
+        assert environment["MLFLOW_FLASK_SERVER_SECRET_KEY"] == secret
+        assert environment["MLFLOW_BACKEND_STORE_URI"].startswith(f"postgresql+psycopg2://{SERVER}@")
+        assert environment["MLFLOW_DISABLE_TELEMETRY"] == "true"
+        assert {"MLFLOW_TRACKING_URI", "PGDATABASE", "PGOPTIONS", "MLFLOW_REGISTRY_STORE_URI"}.isdisjoint(environment)
+        passfile = Path(environment["PGPASSFILE"])
+        assert passfile.stat().st_mode & 0o777 == 0o600
+        assert passfile.parent == deployment.temporary
+        assert deployment.run("check").codes == set()
+        deployment.assert_no_secret((deployment.folder / "server.log").read_text())
+    finally:
+        process.terminate()
+        assert process.wait(30) == 0
+    answer = deployment.run("health")
+    assert (answer.code, answer.codes) == (1, {"unhealthy"})
+
+
+@pytest.mark.slow
+def test_the_health_check_notices_a_lost_database(ready, cluster):
+    process = start_server(ready)
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{ready.port}/health", timeout=5) as answer:
+            assert answer.status == 200
+        cluster.execute(
+            f"ALTER DATABASE {ready.database} ALLOW_CONNECTIONS false",
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{ready.database}'",
+        )
+        answer = ready.run("health", "--timeout", "3")
+        assert (answer.code, answer.codes) == (1, {"unhealthy"})
+        # MLflow's own health check sees nothing.
+        with urllib.request.urlopen(f"http://127.0.0.1:{ready.port}/health", timeout=5) as answer:
+            assert answer.status == 200
+        cluster.execute(f"ALTER DATABASE {ready.database} ALLOW_CONNECTIONS true")
+        servers.wait_until(lambda: ready.run("health").code == 0, "the server's recovery")
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@pytest.mark.slow
+def test_serve_with_users_prefix_and_host_names(deploy, cluster):
+    deployment = deploy()
+    deployment.config["auth_store"] = deployment.store(deployment.database)
+    deployment.config["argv"] += [
+        "--app-name",
+        "basic-auth",
+        "--static-prefix",
+        "/ml",
+        "--allowed-hosts",
+        "mlflow.example.com,*.internal:*",
+    ]
+    for name, value in (("flask", "key" * 10), ("admin", "correct horse battery %{staple}s")):
+        (deployment.folder / name).write_text(value)
+    deployment.config["secret_environment"] = {
+        "MLFLOW_FLASK_SERVER_SECRET_KEY": str(deployment.folder / "flask"),
+        "MLFLOW_AUTH_ADMIN_PASSWORD": str(deployment.folder / "admin"),
+    }
+    assert deployment.run("schema", "--mode", "initialize").code == 0
+    process = start_server(deployment)
+    try:
+        assert cluster.execute("SELECT username FROM users", database=deployment.database) == [("admin",)]
+        assert HOSTILE not in (deployment.temporary / "basic_auth.ini").read_text()
+        assert (deployment.temporary / "basic_auth.ini").stat().st_mode & 0o777 == 0o600
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def test_health_without_a_server(ready):
+    answer = ready.run("health")
+    assert (answer.code, answer.codes) == (1, {"unhealthy"})
+    assert answer.seconds < 5
+
+
+def test_health_of_something_else(ready):
+    class Teapot(threading.Thread):
+        def run(self):
+            connection, _ = listener.accept()
+            connection.recv(1000)
+            connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 19\r\n\r\nInvalid Host header")
+            connection.close()
+
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", ready.port))
+        listener.listen()
+        Teapot(daemon=True).start()
+        answer = ready.run("health")
+    assert answer.code == 1
+    assert "403" in answer.finding("unhealthy")["message"]
+
+
+def test_health_starts_with_the_standard_library_only(ready):
+    command = ready.command("health")
+    command[1:1] = ["-X", "importtime"]
+    process = subprocess.run(command, env=ready.environment(), capture_output=True, text=True, check=False)
+    imported = {
+        line.rsplit("|", 1)[1].strip().split(".")[0]
+        for line in process.stderr.splitlines()
+        if line.startswith("import time:")
+    }
+    assert imported.isdisjoint({"sqlalchemy", "alembic", "boto3", "botocore", "mlflow", "psycopg2", "requests"})
+
+
+def test_a_refused_start_waits_before_it_ends(deploy):
+    deployment = deploy()
+    deployment.variables["MLFLOW_GUARD_REFUSAL_PAUSE"] = "2"
+    before = deployment.dump()
+    answer = deployment.run("serve")
+    assert (answer.code, answer.errors()) == (3, {"schema_empty"})
+    assert answer.seconds >= 2
+    assert "refused: schema_empty" in answer.stderr
+    assert deployment.dump() == before
+
+
+@pytest.mark.parametrize("moment", ["waiting for the database", "pausing after a refusal", "connecting"])
+@pytest.mark.parametrize("which", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_at_once(deploy, moment, which):
+    deployment = deploy()
+    deployment.variables.update(MLFLOW_GUARD_WAIT="60", MLFLOW_GUARD_REFUSAL_PAUSE="60")
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        if moment == "connecting":
+            deployment.config["backend_store"]["port"] = silent.getsockname()[1]
+        elif moment.startswith("waiting"):
+            deployment.config["backend_store"]["port"] = servers.free_port()
+        process = deployment.start("serve", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        word = {
+            "connecting": "artifacts:",
+            "waiting for the database": "waiting:",
+            "pausing after a refusal": "ending in",
+        }[moment]
+        for line in process.stderr:
+            if word in line:
+                break
+        if moment == "connecting":
+            time.sleep(0.7)
+        begun = time.monotonic()
+        process.send_signal(which)
+        assert process.wait(5) == 143
+        assert time.monotonic() - begun < 3
+        process.communicate()
+
+
+def test_serve_waits_for_a_database_that_comes_later(ready, cluster):
+    ready.variables["MLFLOW_GUARD_WAIT"] = "30"
+    cluster.execute(f"ALTER DATABASE {ready.database} CONNECTION LIMIT 0")
+    process = ready.start("serve", stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if "waiting: " in line:
+                cluster.execute(f"ALTER DATABASE {ready.database} CONNECTION LIMIT -1")
+            if "starting mlflow server" in line:
+                break
+        assert "starting mlflow server" in lines[-1]
+        assert any("database_connections_full" in line or "too many connections" in line for line in lines)
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+@pytest.mark.parametrize(
+    ("argv", "code"),
+    [
+        (["--backend-store-uri", "sqlite:///x.db"], "argv_overrides"),
+        (["--backend-store-uri=postgresql://elsewhere/x"], "argv_overrides"),
+        (["--registry-store-uri", "sqlite:///x.db"], "argv_overrides"),
+        (["--artifacts-destination", "s3://elsewhere"], "argv_overrides"),
+        (["--artifacts-destination=/mlartifacts2"], "argv_overrides"),
+        (["--default-artifact-root", "s3://elsewhere"], "argv_overrides"),
+        (["--no-serve-artifacts"], "argv_overrides"),
+    ],
+)
+def test_arguments_that_lead_elsewhere(ready, argv, code):
+    ready.config["argv"] += argv
+    answer = ready.run("serve")
+    assert (answer.code, answer.errors()) == (2, {code})
+
+
+# Commands of MLflow that migrate or fill any database which they are given.
+COMMANDS = {
+    "server": [
+        "server",
+        "--backend-store-uri",
+        "{uri}",
+        "--artifacts-destination",
+        "{folder}",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "{port}",
+        "--workers",
+        "1",
+    ],
+    "db upgrade": ["db", "upgrade", "{uri}"],
+    "gc": ["gc", "--backend-store-uri", "{uri}", "--older-than", "1d"],
+    "experiments search": ["experiments", "search"],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("state", ["empty", "older"])
+def test_with_the_servers_role_mlflow_cannot_migrate(deploy, cluster, state):
+    """`mlflow` itself, with the server's password, bypassing the guard."""
+    deployment = deploy(cluster.old("3.16.0") if state == "older" else "template0")
+    statements = [
+        f"GRANT USAGE ON SCHEMA public TO {SERVER}",
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {SERVER}",
+    ]
+    cluster.execute(*statements, database=deployment.database, user=OWNER)
+    before = deployment.dump()
+    uri = cluster.url(deployment.database, SERVER).render_as_string(hide_password=False)
+    running = {}
+    for name, words in COMMANDS.items():
+        words = [word.format(uri=uri, folder=deployment.folder, port=servers.free_port()) for word in words]
+        environment = {**deployment.environment(), "MLFLOW_TRACKING_URI": uri}
+        if name in ("server", "db upgrade"):
+            environment.pop("MLFLOW_TRACKING_URI")
+        running[name] = subprocess.Popen(
+            [str(Path(sys.executable).parent / "mlflow"), *words],
+            env=environment,
+            cwd=deployment.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    for name, process in running.items():
+        output, _ = process.communicate(timeout=120)
+        assert process.returncode != 0, (name, output[-2000:])
+        assert "permission denied" in output or "must be owner" in output, (name, output[-2000:])
+    assert deployment.dump() == before
+
+
+@pytest.mark.slow
+def test_an_older_image_changes_nothing(ready):
+    """An older MLflow with the server's role, and the guard with that MLflow's packages."""
+    before = ready.dump()
+    for command in (["check", "--skip-store"], ["schema", "--mode", "upgrade"], ["serve"]):
+        answer = with_older_image(ready, "3.0.1", *command)
+        assert (answer.code, answer.errors()) == (3, {"schema_newer"}), answer.document
+        assert "MLflow 3.0.1 in this image" in answer.finding("schema_newer")["message"]
+    assert ready.dump() == before
