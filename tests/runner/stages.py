@@ -40,7 +40,7 @@ def package(program: str, name: str) -> bool:
 def lint() -> Counts:
     return commands(
         ["yamllint", "--strict", "."],
-        ["ansible-lint", "--offline", "--strict", "--nocolor", "--format=pep8", "--quiet"],
+        ["ansible-lint", "--offline", "--strict", "--nocolor", "--format=pep8", "-q"],
         ["ruff", "check", "--no-cache", "--output-format", "concise", "."],
     )
 
