@@ -6,7 +6,7 @@ weed_shell() {
     echo "$1" | weed shell -master=127.0.0.1:9333
 }
 
-if ! weed_shell s3.bucket.list | grep -Eq "^ *$BUCKET[[:space:]]"; then
+if ! weed_shell s3.bucket.list | grep -Eq "^ *${BUCKET}[[:space:]]"; then
     weed_shell "s3.bucket.create -name $BUCKET" > /dev/null
     echo "created bucket $BUCKET"
 fi

@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Entry point of the PostgreSQL image: makes the database cluster at the first start, then runs the server.
 #
 # POSTGRES_USER (postgres), POSTGRES_PASSWORD, POSTGRES_DB (the user's name), POSTGRES_INITDB_ARGS: each also as ..._FILE, the path of a file that holds it.

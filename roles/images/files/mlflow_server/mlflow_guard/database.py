@@ -153,7 +153,7 @@ def reach(database: Database) -> str | None:
     except (OSError, UnicodeError):
         raise Problem("database_host_unknown", argument, f"the name {database.host!r} does not resolve") from None
     failures: list[OSError] = []
-    for family, kind, protocol, _, address in addresses:
+    for family, kind, protocol, _name, address in addresses:
         with socket.socket(family, kind, protocol) as attempt:
             attempt.settimeout(max(0.3, (end - time.monotonic()) / len(addresses)))
             try:

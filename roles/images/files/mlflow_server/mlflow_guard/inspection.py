@@ -191,7 +191,7 @@ def general_findings(seen: Seen) -> list[dict]:
             )
         )
     if seen.state.name == AT_HEAD and facts.indexes is not None:
-        expected, _ = structure.nearest(database.kind, seen.state.revision, order(database.kind))
+        expected, _revision = structure.nearest(database.kind, seen.state.revision, order(database.kind))
         missing = set(expected.indexes) - facts.indexes
         if missing:
             found.append(finding("indexes_missing", f"{database.name}.database", f"{some(missing)} are missing"))
@@ -223,7 +223,7 @@ def _sequences(connection: sa.Connection, seen: Seen) -> list[dict]:
     quote = connection.dialect.identifier_preparer.quote
     sequences = [row for row in connection.execute(rights.SEQUENCES, {"role": role, "names": names}) if row[3]]
     behind = []
-    for sequence, table, column, _ in sequences:
+    for sequence, table, column, _last in sequences:
         largest, last, called = connection.execute(
             sa.text(
                 f"SELECT (SELECT max({quote(column)}) FROM {quote(table)}), last_value, is_called FROM "

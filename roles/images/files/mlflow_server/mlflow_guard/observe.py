@@ -104,7 +104,7 @@ def _other(connection: sa.Connection) -> Facts:
         found = inspector.get_multi_columns(kind=sa.engine.reflection.ObjectKind.ANY)
     tables = {
         name: frozenset(column["name"] for column in columns)
-        for (_, name), columns in found.items()
+        for (_schema, name), columns in found.items()
         if not name.startswith("sqlite_")
     }
     rows, unreadable = _version_rows(connection, tables)

@@ -77,7 +77,7 @@ def look(connection: sa.Connection, role: str, tables) -> Rights:
         (owned if owner else not_owned).append(name)
     lacking += [
         f"USAGE on sequence {name}"
-        for name, _, _, granted in connection.execute(SEQUENCES, {"role": role, "names": names})
+        for name, _table, _column, granted in connection.execute(SEQUENCES, {"role": role, "names": names})
         if not granted
     ]
     return Rights(
@@ -105,7 +105,7 @@ def grant(connection: sa.Connection, schema: str, role: str, tables, made=frozen
             f"GRANT SELECT ON {where}.{quote(name)} TO {target}",
         ]
     sequences = connection.execute(SEQUENCES, {"role": role, "names": names}).all()
-    statements += [f"GRANT USAGE, SELECT ON SEQUENCE {where}.{quote(name)} TO {target}" for name, *_ in sequences]
+    statements += [f"GRANT USAGE, SELECT ON SEQUENCE {where}.{quote(name)} TO {target}" for name, *_rest in sequences]
     statements += [
         f"ALTER DEFAULT PRIVILEGES IN SCHEMA {where} GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {target}",
         f"ALTER DEFAULT PRIVILEGES IN SCHEMA {where} GRANT USAGE, SELECT ON SEQUENCES TO {target}",

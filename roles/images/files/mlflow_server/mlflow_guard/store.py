@@ -382,7 +382,7 @@ def mount_of(path: str) -> tuple[str, str]:
     real = os.path.realpath(path)
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
         for line in lines:
-            fields, _, rest = line.partition(" - ")
+            fields, _dash, rest = line.partition(" - ")
             # Blanks and their like are written as octal numbers there.
             point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal.group(1), 8)), fields.split()[4])
             if (real == point or real.startswith(point.rstrip("/") + "/")) and len(point) >= len(best[0]):
