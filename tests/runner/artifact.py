@@ -12,7 +12,15 @@ from tests.runner.commands import ROOT, Counts, StageFailed, output, run, scratc
 
 # What an installed collection has no use for, and a build must leave out.
 DEVELOPMENT = (
-    ".ci", ".config", ".git", ".venv", "molecule", "playbooks/collections", "tests/unit", "tests/runner", "tools",
+    ".ci",
+    ".config",
+    ".git",
+    ".venv",
+    "molecule",
+    "playbooks/collections",
+    "tests/unit",
+    "tests/runner",
+    "tools",
 )
 
 

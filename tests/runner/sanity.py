@@ -22,7 +22,7 @@ HOME = ROOT / ".venv" / "sanity"
 # ansible-test downloads a program that installs pip from a site which is not among the package registries, and need
 # not be reachable where those are. Python brings pip along; this stands in for the download. ansible-test runs it as
 # a module inside the interpreter of the environment to be filled, so pip gets processes of its own.
-GET_PIP = '''\
+GET_PIP = """\
 import subprocess
 import sys
 
@@ -31,7 +31,7 @@ for module in (["ensurepip", "--default-pip"], ["pip", "install", "--quiet", *pa
     result = subprocess.run([sys.executable, "-m", *module], stdout=subprocess.DEVNULL)
     if result.returncode:
         sys.exit(result.returncode)
-'''
+"""
 
 
 def pip_settings() -> str:
