@@ -243,10 +243,14 @@ class ObjectStore:
     access_key: str
     secret_key: str
     process: subprocess.Popen
+    ports: list[int]
 
     def stop(self) -> None:
         # Its graceful end takes many seconds, and nothing is kept.
         end(self.process, signal.SIGKILL)
+        for port in self.ports:
+            for left in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
+                left.unlink(missing_ok=True)
 
 
 def start_object_store(parent: Path, weed: Path) -> ObjectStore:
@@ -322,4 +326,4 @@ def _try_object_store(parent: Path, weed: Path) -> ObjectStore | None:
         end(process, signal.SIGKILL)
     if process.poll() is not None:
         return None
-    return ObjectStore(f"http://127.0.0.1:{ports[3]}", "AKIAGUARD", "s3 secret/+=", process)
+    return ObjectStore(f"http://127.0.0.1:{ports[3]}", "AKIAGUARD", "s3 secret/+=", process, ports + grpc)
