@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`mlflow server` with its own defaults (four workers, job runners), beside the server of a deployment.
 
-It has the same image and the same services, so only the way of running differs. Its database, its role and its prefix
-in the bucket are its own. The image's way of passing artifacts through the server holds for both; MLflow's packages in
-the image are fewer than in a plain installation, which makes this server smaller than most.
+It has the same services and, unless another one is given, the same image, so only the way of running differs. Its
+database, its role and its prefix in the bucket are its own. In the image of the deployment artifacts pass through the
+server for both, and MLflow's packages are fewer than in a plain installation, so this server is smaller than most.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ def _database(deployment: Deployment, store: dict, folder: Path, uid: int) -> tu
     return f"{store['drivername']}://{NAME}@{store['host']}:{store['port']}/{NAME}", passfile
 
 
-def _networks(names: list[str]) -> list[str]:
-    """Those of the server; first one that is not internal, since only there a port can be published."""
-    found = json.loads(perform(["docker", "network", "inspect", *names]).stdout)
-    return [network["Name"] for network in sorted(found, key=lambda network: network["Internal"])]
+def _networks(deployment: Deployment, server: dict) -> list[str]:
+    """Those of the server; before them the one that is not internal, since only there a port can be published."""
+    public = f"mlflow-{deployment.name}_public"
+    return [public, *(name for name in server["NetworkSettings"]["Networks"] if name != public)]
 
 
 def _store_options(environment: dict[str, str], mounts: list[dict]) -> list[str]:
@@ -62,7 +62,7 @@ def _store_options(environment: dict[str, str], mounts: list[dict]) -> list[str]
     return options
 
 
-def _wait(url: str, container: str) -> None:
+def wait_until_ready(url: str, container: str) -> None:
     end = time.monotonic() + READY_SECONDS
     while time.monotonic() < end:
         with contextlib.suppress(OSError):
@@ -76,13 +76,13 @@ def _wait(url: str, container: str) -> None:
 
 
 @contextlib.contextmanager
-def plain_server(deployment: Deployment) -> Iterator[tuple[str, str]]:
+def plain_server(deployment: Deployment, image: str = "", program: str = "mlflow") -> Iterator[tuple[str, str]]:
     """Its container and its address. The label makes it part of the deployment for destroy.yml, should we be killed."""
     server = inspect(deployment.server())
     config = json.loads((deployment.home / "config" / "mlflow-server" / "guard.json").read_text())
     environment = dict(entry.split("=", 1) for entry in server["Config"]["Env"])
     container = f"mlflow-{deployment.name}-plain"
-    first, *others = _networks(list(server["NetworkSettings"]["Networks"]))
+    first, *others = _networks(deployment, server)
     with tempfile.TemporaryDirectory(prefix="mlops-mlflow-benchmark-") as folder:
         uid = int(server["Config"]["User"].split(":")[0])
         uri, passfile = _database(deployment, config["backend_store"], Path(folder), uid)
@@ -92,7 +92,7 @@ def plain_server(deployment: Deployment) -> Iterator[tuple[str, str]]:
                 + ["--network", first, "--publish", "127.0.0.1::5000", "--env", "MLFLOW_DISABLE_TELEMETRY=true"]
                 + ["--env", f"PGPASSFILE={PASSFILE}", "--volume", f"{passfile}:{PASSFILE}:ro"]
                 + _store_options(environment, server["Mounts"])
-                + [server["Image"], "mlflow", "server", "--host", "0.0.0.0", "--backend-store-uri", uri]
+                + [image or server["Image"], program, "server", "--host", "0.0.0.0", "--backend-store-uri", uri]
                 + ["--artifacts-destination", f"{config['artifacts']['destination']}/{NAME}"]
             )
             for network in others:
@@ -100,7 +100,7 @@ def plain_server(deployment: Deployment) -> Iterator[tuple[str, str]]:
             perform(["docker", "start", container])
             published = inspect(container)["NetworkSettings"]["Ports"]["5000/tcp"][0]["HostPort"]
             url = f"http://localhost:{published}"
-            _wait(url, container)
+            wait_until_ready(url, container)
             yield container, url
         finally:
             perform(["docker", "rm", "--force", "--volumes", container], check=False)

@@ -1,0 +1,71 @@
+# Copyright: (c) 2026, the mlops.mlflow contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Metrics logged by several clients at once: the deployment beside MLflow the plain way behind nginx, in turns.
+
+Both have the same PostgreSQL, the same store, the same machine and the same load; the plain way is `pip install mlflow`
+with MLflow's own defaults behind nginx with its own defaults.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import tempfile
+from pathlib import Path
+
+from tests.benchmark.deployment import Deployment
+from tests.benchmark.memory import measure
+from tests.benchmark.naive_image import RECIPE, TAG, built
+from tests.benchmark.nginx import behind_nginx
+from tests.benchmark.plain_server import plain_server
+from tests.benchmark.processes import perform, say
+from tests.benchmark.report import Report
+
+FIGURE = "Metrics logged by {clients} clients at once"
+CLIENTS = 4
+SECONDS = 20
+OURS, PLAIN = "ours", "mlflow server behind nginx, their own defaults"
+
+
+def run_load(url: str, profile: str, clients: int, seconds: float) -> dict:
+    """What the load generator says of one run; a failed or lost call stops the benchmark."""
+    with tempfile.TemporaryDirectory(prefix="mlops-mlflow-benchmark-") as folder:
+        perform(
+            ["python", "-m", "tests.load", "--url", url, "--profile", profile, "--processes", str(clients)]
+            + ["--seconds", str(seconds), "--output", folder, "--fail-on-failed-calls", "--clean"],
+            timeout=seconds + 300,
+        )
+        return json.loads((Path(folder) / "result.json").read_text(encoding="utf-8"))
+
+
+def _memory(containers: list[str]) -> float:
+    return sum(measure(container).pss_mib for container in containers)
+
+
+def throughput(report: Report, deployment: Deployment, repetitions: int) -> None:
+    figure = FIGURE.format(clients=CLIENTS)
+    rates: dict[str, list[float]] = {OURS: [], PLAIN: []}
+    tails: dict[str, list[float]] = {OURS: [], PLAIN: []}
+    say("preparing MLflow the plain way")
+    with (
+        built(TAG, RECIPE) as image,
+        plain_server(deployment, image, "/opt/mlflow/bin/mlflow") as (plain, _),
+        behind_nginx(deployment, plain) as (nginx, plain_url),
+    ):
+        urls = {OURS: deployment.url, PLAIN: plain_url}
+        for number in range(1, repetitions + 1):
+            for way, url in urls.items():
+                say(f"{way}, {number} of {repetitions}")
+                result = run_load(url, "metrics", CLIENTS, SECONDS)
+                rates[way].append(result["metrics_per_second"])
+                tails[way].append(result["latency"]["p99"] * 1000)
+        memory = {OURS: _memory(deployment.public_side()), PLAIN: _memory([plain, nginx])}
+    for way in urls:
+        report.add(figure, f"{way}: metrics per second", "1/s", rates[way])
+        report.add(figure, f"{way}: p99 of a call", "ms", tails[way])
+        report.add(figure, f"{way}: memory afterwards, PSS", "MiB", [memory[way]])
+    ratio = {way: statistics.median(rates[way]) for way in urls}
+    tail = {way: statistics.median(tails[way]) for way in urls}
+    report.add(figure, "metrics per second, plain : ours", "ratio", [ratio[PLAIN] / ratio[OURS]], target=0.5)
+    report.add(figure, "p99, ours : plain", "ratio", [tail[OURS] / tail[PLAIN]], target=0.5)
+    report.add(figure, "PSS, ours : plain", "ratio", [memory[OURS] / memory[PLAIN]], target=0.5)

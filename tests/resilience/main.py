@@ -1,0 +1,95 @@
+# Copyright: (c) 2026, the mlops.mlflow contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Break a running deployment under load, and measure what its clients notice.
+
+For each scenario real MLflow clients log runs, metrics and artifacts; the fault comes; at the end everything that was
+acknowledged is read back and compared. Nothing may be lost by any fault, and the loss of one server or one zone may
+fail no call.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+from tests.benchmark.processes import StepFailed
+from tests.resilience.engine import Deployment, deployments
+from tests.resilience.faults import SCENARIOS, Target, check
+from tests.resilience.report import table
+from tests.resilience.scenario import Pace, perform_scenario
+
+FAILED, REFUSED = 1, 2
+
+
+def arguments(words: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.resilience", description=__doc__.splitlines()[0], allow_abbrev=False
+    )
+    parser.add_argument("--deployment", metavar="NAME", help="the deployment to break (default: the one that runs)")
+    parser.add_argument("--playbook", metavar="NAME", help="its playbook, for rolling-change (default: its name)")
+    parser.add_argument("--extra-vars", action="append", default=[], metavar="VARS", help="for that playbook")
+    parser.add_argument(
+        "--scenarios",
+        nargs="+",
+        choices=list(SCENARIOS),
+        default=list(SCENARIOS),
+        metavar="NAME",
+        help=f"these only: {', '.join(SCENARIOS)}",
+    )
+    parser.add_argument("--processes", type=int, default=4, metavar="N", help="clients, 1 to 64 (default: 4)")
+    parser.add_argument("--steady", type=float, default=8, metavar="SECONDS", help="of load before and after (8)")
+    parser.add_argument("--seconds", type=float, default=15, metavar="SECONDS", help="that a fault lasts (15)")
+    parser.add_argument("--output", type=Path, metavar="FOLDER", help="for the records (default: resilience-<time>)")
+    given = parser.parse_args(words)
+    if not 1 <= given.processes <= 64:
+        parser.error(f"--processes is {given.processes}: give 1 to 64")
+    for name, least in (("steady", 3), ("seconds", 1)):
+        if not least <= getattr(given, name) <= 600:
+            parser.error(f"--{name} is {getattr(given, name):g}: give {least} to 600 seconds")
+    return given
+
+
+def chosen(name: str | None) -> Deployment:
+    running = deployments()
+    if name is None and len(running) == 1:
+        return Deployment(running[0])
+    if name in running:
+        return Deployment(name)
+    found = f"running are {', '.join(running)}" if running else "none is running"
+    raise StepFailed(f"--deployment is {name or 'not given'}, and {found}: name one, or deploy one first.")
+
+
+def main(words: list[str]) -> int:
+    given = arguments(words)
+    outcomes = []
+    try:
+        deployment = chosen(given.deployment)
+        playbook = given.playbook or deployment.name
+        target = Target(deployment, deployment.public_url(), given.seconds, playbook, tuple(given.extra_vars))
+        check(given.scenarios, target)
+        output = given.output or Path(f"resilience-{time.strftime('%Y%m%d-%H%M%S')}")
+    except StepFailed as failure:
+        print(failure, file=sys.stderr)
+        return REFUSED
+    failure = None
+    for name in given.scenarios:
+        try:
+            outcomes.append(
+                perform_scenario(SCENARIOS[name], target, Pace(given.processes, given.steady), output / name)
+            )
+        except StepFailed as reason:
+            failure = f"{name} could not be carried out: {reason}"
+            break
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "resilience.json").write_text(
+        json.dumps([outcome.as_dict() for outcome in outcomes], indent=2) + "\n", encoding="utf-8"
+    )
+    print(table(outcomes))
+    print(f"Records: {output}")
+    if failure:
+        print(failure, file=sys.stderr)
+        return FAILED
+    return 0 if all(outcome.passed for outcome in outcomes) else FAILED

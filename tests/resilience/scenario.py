@@ -1,0 +1,144 @@
+# Copyright: (c) 2026, the mlops.mlflow contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One scenario: load, a steady while, the fault, recovery, another steady while; then everything is read back."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from tests.benchmark.processes import StepFailed, say
+from tests.resilience import balancer
+from tests.resilience.faults import Scenario, Target
+from tests.runner.commands import ROOT, environment
+
+# Longer than any scenario takes; the load is told to stop.
+LOAD_SECONDS = 1800
+# After it was told to stop: the calls under way, with their retries, and reading everything back.
+END_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How much load, and how long before and after the fault."""
+
+    processes: int
+    steady: float
+
+
+@dataclass
+class Outcome:
+    scenario: str
+    meaning: str
+    may_fail: bool
+    calls: int
+    failed_calls: int
+    retried_calls: int
+    runs: int
+    lost_runs: int
+    lost_writes: int
+    not_checked: int
+    longest_gap: float
+    fault_seconds: float
+    absences: list[balancer.Absence] = field(default_factory=list)
+    folder: str = ""
+
+    @property
+    def passed(self) -> bool:
+        whole = not (self.lost_runs or self.lost_writes or self.not_checked)
+        return whole and (self.may_fail or not self.failed_calls)
+
+    def as_dict(self) -> dict:
+        return {**asdict(self), "passed": self.passed}
+
+
+@contextlib.contextmanager
+def load(url: str, pace: Pace, folder: Path) -> Iterator[subprocess.Popen]:
+    """The load generator in a process of its own; it ends with the block, at the latest."""
+    words = ["--url", url, "--processes", str(pace.processes), "--seconds", str(LOAD_SECONDS), "--output", str(folder)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.load", *words],
+        cwd=ROOT,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def _steady(process: subprocess.Popen, seconds: float) -> None:
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return
+    raise StepFailed(f"The load ended too early, with {process.returncode}:\n{process.communicate()[0][-2000:]}")
+
+
+def _result(process: subprocess.Popen, folder: Path) -> dict:
+    process.send_signal(signal.SIGTERM)
+    try:
+        said = process.communicate(timeout=END_SECONDS)[0]
+    except subprocess.TimeoutExpired:
+        raise StepFailed(f"The load did not end within {END_SECONDS} s after it was told to.") from None
+    file = folder / "result.json"
+    if not file.exists():
+        raise StepFailed(f"The load wrote no result:\n{said[-2000:]}")
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def perform_scenario(scenario: Scenario, target: Target, pace: Pace, folder: Path) -> Outcome:
+    folder.mkdir(parents=True, exist_ok=True)
+    target.deployment.wait_until_healthy()
+    say(f"{scenario.name}: {scenario.meaning}")
+    with load(target.url, pace, folder) as process:
+        _steady(process, pace.steady)
+        say(f"{scenario.name}: the fault")
+        start = time.time()
+        scenario.fault(target)
+        lasted = time.time() - start
+        say(f"{scenario.name}: over after {lasted:.1f} s, waiting until all is healthy")
+        target.deployment.wait_until_healthy()
+        _steady(process, pace.steady)
+        say(f"{scenario.name}: stopping the load and reading everything back")
+        result = _result(process, folder)
+    if scenario.undo:
+        scenario.undo(target)
+    return Outcome(
+        scenario=scenario.name,
+        meaning=scenario.meaning,
+        may_fail=scenario.may_fail,
+        calls=result["calls"],
+        failed_calls=result["failed_calls"],
+        retried_calls=result["retried_calls"],
+        runs=result["runs"],
+        lost_runs=result["lost_runs"],
+        lost_writes=result["lost_writes"],
+        not_checked=result["not_checked"],
+        longest_gap=result["longest_gap"],
+        fault_seconds=lasted,
+        absences=_absences(target, start),
+        folder=str(folder),
+    )
+
+
+def _absences(target: Target, start: float) -> list[balancer.Absence]:
+    balancers = [each for each in target.deployment.containers() if each.service == "load-balancer"]
+    if not balancers:
+        return []
+    return balancer.absences(balancer.parse(balancer.log_since(balancers[0].identity, start)), start)
