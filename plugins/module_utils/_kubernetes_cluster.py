@@ -157,7 +157,9 @@ def survey(cluster: Cluster, wanted: Wanted) -> dict[str, Any]:
         classes = pool.submit(cluster.items, "/apis/storage.k8s.io/v1/storageclasses")
         nodes = pool.submit(cluster.items, "/api/v1/nodes")
         services = pool.submit(cluster.items, "/api/v1/services")
-        pods = pool.submit(cluster.items, f"{namespace}/pods?labelSelector={LABEL}%3D{wanted.deployment}")
+        ours = f"?labelSelector={LABEL}%3D{wanted.deployment}"
+        pods = pool.submit(cluster.items, f"{namespace}/pods{ours}")
+        claims = pool.submit(cluster.items, f"{namespace}/persistentvolumeclaims{ours}")
         kinds = pool.submit(offered, cluster, wanted.kinds)
         refused = [each for each in denied if each]
     status, found = space.result()
@@ -175,6 +177,7 @@ def survey(cluster: Cluster, wanted: Wanted) -> dict[str, Any]:
         "nodes": None if nodes.result() is None else [node_facts(each) for each in nodes.result()],
         "node_port_holder": port_holder(services.result() or [], wanted.node_port) if wanted.node_port else "",
         "running_images": running_images(pods.result() or []),
+        "claims": sorted(each["metadata"]["name"] for each in claims.result() or []),
         "kinds": kinds.result(),
         "denied": refused,
     }
@@ -184,8 +187,9 @@ def obstacles(facts: dict[str, Any], wanted: Wanted) -> list[str]:
     """One sentence for each thing that stands in the way, the one that matters most first."""
     context, namespace, found = facts["context"], wanted.namespace, []
     if facts["denied"]:
+        some = ", ".join(facts["denied"][:5]) + (f" and {len(facts['denied']) - 5} more" if facts["denied"][5:] else "")
         found.append(
-            f"The user of the context {context} may not {', '.join(facts['denied'])} in the namespace {namespace}: ask the cluster's "
+            f"The user of the context {context} may not {some} in the namespace {namespace}: ask the cluster's "
             "administrator for a role that may, or choose another kubernetes_context or kubernetes_namespace."
         )
     if facts["namespace_ends"]:

@@ -131,6 +131,10 @@ cluster:
       description: Images from which containers of the deployment run, and which are on a node for certain.
       type: list
       elements: str
+    claims:
+      description: PersistentVolumeClaims of the deployment that are there.
+      type: list
+      elements: str
     default_storage_class:
       description: The default StorageClass; empty where there is none.
       type: str
