@@ -172,7 +172,7 @@ class Deployment:
         self.folder, self.cluster, self.database, self.extras = folder, cluster, database, extras
         (folder / "password").write_text(HOSTILE + "\n")
         (folder / "artifacts").mkdir(exist_ok=True)
-        self.port = servers.free_port()
+        self.port, self.readiness_port = servers.free_port(), servers.free_port()
         self.config = {
             "deployment": "test",
             "backend_store": self.store(database),
@@ -210,6 +210,7 @@ class Deployment:
             "PYTHONPATH": path,
             "MLFLOW_GUARD_REFUSAL_PAUSE": "0",
             "MLFLOW_GUARD_WAIT": "0",
+            "MLFLOW_GUARD_READINESS_PORT": str(self.readiness_port),
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "DO_NOT_TRACK": "true",
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
@@ -245,6 +246,13 @@ class Deployment:
             check=False,
         )
         return self.answered(answer.returncode, answer.stdout, answer.stderr, time.monotonic() - begun)
+
+    def readiness(self) -> tuple[int, dict]:
+        """Status and document of the readiness endpoint; (0, {}) while nothing listens."""
+        try:
+            return servers.get(self.readiness_port, "/ready")
+        except OSError:
+            return 0, {}
 
     def run_all(self, *commands: list[str]) -> list[Answered]:
         """Several calls at once, for those that must not disturb each other."""
