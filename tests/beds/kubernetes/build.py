@@ -62,8 +62,8 @@ def provide(cache: Path) -> Path:
 def _build(cache: Path) -> None:
     if distribution() != ("debian", SUITE):
         raise BedFailed(
-            f"This is {' '.join(distribution())}, and Kubernetes is built from the source package of Debian {SUITE}: run it there,"
-            f" or copy {folder(cache)} from a machine of that kind."
+            f"This is {' '.join(distribution())}, and Kubernetes is built from the source package of Debian {SUITE}:"
+            f" run it there, or copy {folder(cache)} from a machine of that kind."
         )
     install(PACKAGES)
     work = cache / "kubernetes-build"

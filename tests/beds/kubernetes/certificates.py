@@ -17,11 +17,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from tests.beds.kubernetes.settings import API_URL, CONTEXT, FIRST_SERVICE_ADDRESS, NODE, NODE_ADDRESS, Bed
+from tests.beds.kubernetes.settings import API_URL, CONTEXT, DOMAIN, FIRST_SERVICE_ADDRESS, NODE, NODE_ADDRESS, Bed
 
 DAYS = 30
 SERVER, CLIENT = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH
-API_NAMES = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local")
+_API = "kubernetes.default.svc"
+API_NAMES = ("localhost", "kubernetes", "kubernetes.default", _API, f"{_API}.{DOMAIN}")
 
 # User and group of each client, by which RBAC knows what it may do. The name server is the service account that
 # Kubernetes' own rules let read Services and Endpoints. `restricted` has no rights at all.
@@ -50,9 +51,9 @@ def write_secret(path: Path, content: bytes) -> None:
 
 
 def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    # The API server does not read PKCS8 where it looks for the key of tokens.
+    form = serialization.PrivateFormat.TraditionalOpenSSL
+    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
 
 
 def _name(user: str, group: str | None) -> x509.Name:

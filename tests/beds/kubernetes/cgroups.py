@@ -41,7 +41,7 @@ def tracking(hierarchies: list[Mount]) -> Mount:
     if ones:
         lacking = [name for name in NEEDED if not any(name in each.controllers for each in ones)]
         if lacking:
-            raise BedFailed(f"The kernel has no control group {', '.join(lacking)} here, which a kubelet needs: mount it.")
+            raise BedFailed(f"A kubelet needs the control group {', '.join(lacking)}, which is not mounted: mount it.")
         return next(each for each in ones if "pids" in each.controllers)
     if hierarchies:
         return hierarchies[0]

@@ -29,7 +29,7 @@ def privileges() -> None:
 
 def nothing_is_up() -> None:
     if LINK.is_symlink():
-        raise BedFailed(f"A bed is up already, in {os.readlink(LINK)}: `bed status` shows it, `bed down` takes it down.")
+        raise BedFailed(f"A bed is up already, in {os.readlink(LINK)}: `bed status` shows it, `bed down` ends it.")
     found = [str(path) for path in cgroups.exist()]
     if found or Path(f"/sys/class/net/{HOST_INTERFACE}").exists():
         raise BedFailed("Something of an earlier bed is left on this machine: `bed down` removes it.")
@@ -37,7 +37,7 @@ def nothing_is_up() -> None:
 
 def folder(path: Path) -> None:
     if len(str(path)) > PATH_LENGTH or any(each.isspace() or each in ":,=" for each in str(path)):
-        raise BedFailed(f"--folder is {path}: give one of at most {PATH_LENGTH} characters, without spaces, ':', ',' and '='.")
+        raise BedFailed(f"--folder is {path}: name one of up to {PATH_LENGTH} characters without spaces and :,=.")
     if path.exists() and not path.is_dir():
         raise BedFailed(f"--folder is {path}, which is a file: name a folder.")
     if path.is_dir() and any(path.iterdir()) and not (path / MARKER).exists():
@@ -55,7 +55,7 @@ def kernel() -> None:
         perform(["unshare", "--net", "--mount", "--pid", "--fork", "true"])
     except BedFailed:
         raise BedFailed(
-            "This machine does not let root make namespaces (unshare failed): give the container privileges, or use a virtual machine."
+            "Root may not make namespaces here (unshare failed): give the container privileges, or use a machine."
         ) from None
 
 
@@ -65,7 +65,8 @@ def space(path: Path) -> None:
     free = state.f_bavail * state.f_frsize
     if free < FREE_BYTES:
         raise BedFailed(
-            f"{nearest} has {free / 1024**3:.1f} GiB free, and a bed needs {FREE_BYTES // 1024**3}: free some, or name another --folder."
+            f"{nearest} has {free / 1024**3:.1f} GiB free, and a bed needs {FREE_BYTES // 1024**3}:"
+            " free some, or name another --folder."
         )
 
 
@@ -84,7 +85,8 @@ def port(number: int) -> None:
             listener.bind(("127.0.0.1", number))
         except OSError as error:
             raise BedFailed(
-                f"--port is {number}, which cannot be had on 127.0.0.1 ({error.strerror}): end what has it, or choose another."
+                f"--port is {number}, which cannot be had on 127.0.0.1 ({error.strerror}):"
+                " end what has it, or choose another."
             ) from None
 
 

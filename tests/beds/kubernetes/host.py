@@ -17,7 +17,7 @@ import yaml
 
 from tests.beds.kubernetes import build, certificates, cgroups, checks, cluster, images, packages, programs
 from tests.beds.kubernetes.commands import BedFailed, perform, say, tail, wait_for
-from tests.beds.kubernetes.node import READY
+from tests.beds.kubernetes.node import PROGRESS, READY
 from tests.beds.kubernetes.settings import (
     CACHE,
     COVERED,
@@ -124,19 +124,22 @@ def _spawn(log: Path, group: Path, command: list[str], **options) -> subprocess.
 
 def _start(bed: Bed) -> None:
     say(f"Starting the node; its logs are in {bed.logs}")
-    command = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private"]
+    spaces = ["--net", "--mount", "--propagation=private", "--pid", "--mount-proc", "--fork", "--kill-child"]
     module = [sys.executable, "-m", "tests.beds.kubernetes.node", str(bed.folder), str(bed.programs)]
-    process = _spawn(bed.logs / "node.log", cgroups.make(), [*command, *module], stdout=subprocess.PIPE, text=True)
+    command = ["unshare", *spaces, *module]
+    process = _spawn(bed.logs / "node.log", cgroups.make(), command, stdout=subprocess.PIPE, text=True)
     wait_for("The node's first process did not start", 10, lambda: 1 in cgroups.node_processes(), 0.02)
     _wire(cgroups.node_processes()[1])
-    told = []
+    failure = []
     for line in process.stdout:
         if line.strip() == READY:
             return
-        told.append(line.rstrip())
-        say(told[-1])
-    log = bed.logs / "node.log"
-    raise BedFailed(f"The node did not start; `bed down` removes what there is of it. {log}:\n{tail(log)}")
+        if line.startswith(PROGRESS):
+            say(line.removeprefix(PROGRESS).rstrip())
+        else:
+            failure.append(line)
+    why = "".join(failure).strip() or tail(bed.logs / "node.log")
+    raise BedFailed(f"The node did not start; `bed down` removes what there is of it. {why}")
 
 
 def _wire(process: int) -> None:
@@ -216,7 +219,7 @@ def _remove(folder: Path) -> None:
     mounted = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()]
     inside = [path for path in mounted if Path(path).is_relative_to(folder)]
     if inside:
-        raise BedFailed(f"Something is mounted in the bed's folder, at {', '.join(inside)}: unmount it, and run `bed down` again.")
+        raise BedFailed(f"The bed's folder has a mount, {', '.join(inside)}: unmount it, and run `bed down` again.")
     say(f"Removing {folder}")
     shutil.rmtree(folder)
 

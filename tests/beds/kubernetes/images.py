@@ -69,9 +69,11 @@ def load(bed: Bed, process: int, references: list[str]) -> None:
 
 
 def _copy(reference: str, process: int) -> None:
-    command = inside(process, "ctr", "--address", SOCKET, "--namespace", "k8s.io", "images", "import", "-")
+    take = inside(process, "ctr", "--address", SOCKET, "--namespace", "k8s.io", "images", "import", "-")
     with subprocess.Popen(["docker", "save", reference], stdout=subprocess.PIPE) as save:
-        taken = subprocess.run(command, stdin=save.stdout, capture_output=True, text=True, timeout=LOAD_SECONDS, check=False)
+        taken = subprocess.run(
+            take, stdin=save.stdout, capture_output=True, text=True, timeout=LOAD_SECONDS, check=False
+        )
         # One that is no longer read from would wait for ever.
         save.stdout.close()
         save.wait(60)

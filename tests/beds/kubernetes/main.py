@@ -9,7 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
-from tests.beds.kubernetes import checks, cgroups, host, images
+from tests.beds.kubernetes import cgroups, checks, host, images
 from tests.beds.kubernetes.commands import BedFailed, say
 from tests.beds.kubernetes.settings import CONTEXT, FOLDER, NODE_ADDRESS
 
@@ -37,7 +37,7 @@ def arguments(words: list[str]) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     up = commands.add_parser("up", help="build what is missing, and start the node", allow_abbrev=False)
     up.add_argument("--folder", type=_path, default=FOLDER, help=f"for all of its state (default: {FOLDER})")
-    up.add_argument("--port", type=_port, help="of 127.0.0.1, 1 to 65535, forwarded to the node port (default: none is)")
+    up.add_argument("--port", type=_port, help="of 127.0.0.1, 1 to 65535, forwarded to the node port (default: none)")
     up.add_argument("--node-port", type=_node_port, default=30500, help="30000 to 32767 (default: 30500)")
     up.add_argument("--kubeconfig", type=_path, metavar="FILE", help="write the kubeconfig there too, mode 0600")
     down = commands.add_parser("down", help="take all of it away, in whatever state it is", allow_abbrev=False)

@@ -33,7 +33,7 @@ from tests.beds.kubernetes.settings import (
     Bed,
 )
 
-READY = "ready"
+PROGRESS, READY = "> ", "ready"
 ETCD_URL = "http://127.0.0.1:2379/health"
 
 
@@ -91,7 +91,8 @@ def cover(bed: Bed) -> None:
 
 def connect() -> None:
     """The wire to the host, and nothing beyond it: whatever is elsewhere is refused at once."""
-    wait_for(f"There was no interface {NODE_INTERFACE}", 20, lambda: NODE_INTERFACE in perform(["ip", "-o", "link"]), 0.05)
+    missing = f"There was no interface {NODE_INTERFACE}"
+    wait_for(missing, 20, lambda: NODE_INTERFACE in perform(["ip", "-o", "link"]), 0.05)
     for words in (
         f"link set lo up|addr add {NODE_ADDRESS}/{PREFIX} dev {NODE_INTERFACE}|link set {NODE_INTERFACE} up"
         # Programs of the node itself need a way before the rules of kube-proxy lead them elsewhere.
@@ -114,7 +115,7 @@ def answers(url: str, authority: Path | None = None) -> bool:
 
 def run(bed: Bed) -> Node:
     node = Node(bed)
-    print("Starting etcd, containerd and the API server", flush=True)
+    print(f"{PROGRESS}Starting etcd, containerd and the API server", flush=True)
     cover(bed)
     connect()
     node.start("containerd", programs.containerd(bed))
@@ -125,7 +126,7 @@ def run(bed: Bed) -> Node:
     node.wait("containerd", lambda: Path(SOCKET).is_socket())
     perform(["ctr", "--namespace", "k8s.io", "images", "import", str(bed.pause)])
     node.wait("kube-apiserver", lambda: answers(f"{API_URL}/readyz", bed.keys / "authority.crt"))
-    print("Starting the controllers, the scheduler, the kubelet and kube-proxy", flush=True)
+    print(f"{PROGRESS}Starting the controllers, the scheduler, the kubelet and kube-proxy", flush=True)
     node.start("kube-controller-manager", programs.controller_manager(bed))
     node.start("kube-scheduler", programs.scheduler(bed))
     node.start("kubelet", programs.kubelet(bed))

@@ -132,7 +132,8 @@ def name_server(bed: Bed) -> list[str]:
 
 def names(bed: Bed, server: int) -> list[str]:
     """Keeps the file of the name server, given by its process number, up to date."""
-    return [sys.executable, "-m", "tests.beds.kubernetes.names", str(bed.kubeconfig("names")), str(bed.hosts), str(server)]
+    module = [sys.executable, "-m", "tests.beds.kubernetes.names"]
+    return [*module, str(bed.kubeconfig("names")), str(bed.hosts), str(server)]
 
 
 def apiserver(bed: Bed) -> list[str]:
