@@ -43,9 +43,10 @@ class Node:
         self._running: dict[str, subprocess.Popen] = {}
         self._ended: dict[str, str] = {}
 
-    def start(self, name: str, command: list[str]) -> int:
+    def start(self, name: str, command: list[str], **options) -> int:
         with (self._bed.logs / f"{name}.log").open("ab") as log:
-            self._running[name] = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **options)
+        self._running[name] = process
         self._tell()
         return self._running[name].pid
 
@@ -127,7 +128,8 @@ def run(bed: Bed) -> Node:
     perform(["ctr", "--namespace", "k8s.io", "images", "import", str(bed.pause)])
     node.wait("kube-apiserver", lambda: answers(f"{API_URL}/readyz", bed.keys / "authority.crt"))
     print(f"{PROGRESS}Starting the controllers, the scheduler, the kubelet and kube-proxy", flush=True)
-    node.start("kube-controller-manager", programs.controller_manager(bed))
+    # It makes the volumes, which users of any number can write to in other clusters too.
+    node.start("kube-controller-manager", programs.controller_manager(bed), umask=0)
     node.start("kube-scheduler", programs.scheduler(bed))
     node.start("kubelet", programs.kubelet(bed))
     node.start("kube-proxy", programs.proxy(bed))
