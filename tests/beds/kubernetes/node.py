@@ -128,7 +128,7 @@ def run(bed: Bed) -> Node:
     perform(["ctr", "--namespace", "k8s.io", "images", "import", str(bed.pause)])
     node.wait("kube-apiserver", lambda: answers(f"{API_URL}/readyz", bed.keys / "authority.crt"))
     print(f"{PROGRESS}Starting the controllers, the scheduler, the kubelet and kube-proxy", flush=True)
-    # It makes the volumes, which users of any number can write to in other clusters too.
+    # It makes the volumes, which users of any number can write to.
     node.start("kube-controller-manager", programs.controller_manager(bed), umask=0)
     node.start("kube-scheduler", programs.scheduler(bed))
     node.start("kubelet", programs.kubelet(bed))
