@@ -59,11 +59,14 @@ def up(folder: Path, port: int | None, node_port: int, kubeconfig: Path | None) 
     checks.network()
     bed = Bed(folder, build.provide(CACHE))
     _claim(bed)
-    _prepare(bed)
-    _start(bed)
-    cluster.finish(bed)
-    if port:
-        _forward(bed, port, node_port)
+    try:
+        _prepare(bed)
+        _start(bed)
+        cluster.finish(bed)
+        if port:
+            _forward(bed, port, node_port)
+    except BedFailed as failure:
+        raise BedFailed(f"{failure}\n`bed down` removes what there is of it, with its logs in {bed.logs}.") from None
     if kubeconfig:
         certificates.write_secret(kubeconfig, bed.kubeconfig().read_bytes())
         (bed.folder / COPY).write_text(str(kubeconfig), encoding="utf-8")
@@ -139,7 +142,7 @@ def _start(bed: Bed) -> None:
         else:
             failure.append(line)
     why = "".join(failure).strip() or tail(bed.logs / "node.log")
-    raise BedFailed(f"The node did not start; `bed down` removes what there is of it. {why}")
+    raise BedFailed(f"The node did not start: {why}")
 
 
 def _wire(process: int) -> None:

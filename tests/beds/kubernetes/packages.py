@@ -7,6 +7,8 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import sys
+from pathlib import Path
 
 from tests.beds.kubernetes.commands import BedFailed, perform, say
 
@@ -45,7 +47,8 @@ def install(names: list[str]) -> None:
     settings = f"name={','.join(names)} install_recommends=false policy_rc_d=101"
     if missing_of(names):
         settings += " update_cache=true"
-    perform(["ansible", "localhost", "-m", "ansible.builtin.apt", "-a", settings], timeout=900)
+    ansible = Path(sys.executable).with_name("ansible")
+    perform([str(ansible), "localhost", "-m", "ansible.builtin.apt", "-a", settings], timeout=900)
 
 
 def missing_of(names: list[str]) -> list[str]:
