@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
-from tests.beds.kubernetes.commands import wait_for
+from tests.beds.kubernetes.commands import BedFailed, tail, wait_for
 from tests.beds.kubernetes.settings import DOMAIN, NODE, NODE_ADDRESS, Bed
 
 STORAGE_CLASS = "standard"
@@ -48,11 +50,22 @@ def _make_storage_class(client) -> None:
     )
 
 
+def _wait(bed: Bed, what: str, seconds: float, seen: Callable[[], bool]) -> None:
+    """Wait for something, and not for what a program would do that has ended."""
+
+    def seen_or_ended() -> bool:
+        for name, how in json.loads(bed.state.read_text(encoding="utf-8"))["ended"].items():
+            raise BedFailed(f"{name} ended at {how}:\n{tail(bed.logs / f'{name}.log')}")
+        return seen()
+
+    wait_for(what, seconds, seen_or_ended)
+
+
 def finish(bed: Bed) -> None:
     """Make what every cluster of a provider has, and wait until pods can run."""
     client = connect(bed.kubeconfig())
     _make_storage_class(client)
-    wait_for("The node did not become ready", 60, lambda: node_is_ready(client))
-    wait_for("The default service account did not come", 30, lambda: _has_default_account(client))
+    _wait(bed, "The node did not become ready", 60, lambda: node_is_ready(client))
+    _wait(bed, "The default service account did not come", 30, lambda: _has_default_account(client))
     name = f"kubernetes.default.svc.{DOMAIN}"
-    wait_for(f"The name {name} did not come", 30, lambda: name in bed.hosts.read_text(encoding="utf-8"))
+    _wait(bed, f"The name {name} did not come", 30, lambda: name in bed.hosts.read_text(encoding="utf-8"))

@@ -45,7 +45,6 @@ COPY = "kubeconfig.copy"
 
 
 def up(folder: Path, port: int | None, node_port: int, kubeconfig: Path | None) -> Bed:
-    checks.privileges()
     checks.nothing_is_up()
     checks.folder(folder)
     checks.kernel()
@@ -171,7 +170,6 @@ def running() -> Bed:
 
 def down(default: Path) -> bool:
     """Whatever there is of a bed, in whatever state; False if there was nothing."""
-    checks.privileges()
     folder = Path(os.readlink(LINK)) if LINK.is_symlink() else default
     interface = Path(f"/sys/class/net/{HOST_INTERFACE}")
     found = LINK.is_symlink() or interface.exists() or bool(cgroups.exist()) or (folder / MARKER).exists()

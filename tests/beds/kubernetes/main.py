@@ -74,7 +74,6 @@ def _status(_given: argparse.Namespace) -> int:
 
 
 def _load(given: argparse.Namespace) -> int:
-    checks.privileges()
     bed = host.running()
     node = cgroups.node_processes()
     if 1 not in node:
@@ -96,6 +95,7 @@ def main(words: list[str]) -> int:
     # One that is told to end says so, like one that is interrupted.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
+        checks.privileges()
         return COMMANDS[given.command](given)
     except BedFailed as failure:
         print(failure, file=sys.stderr)

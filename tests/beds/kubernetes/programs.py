@@ -80,6 +80,9 @@ def kubelet_settings(bed: Bed) -> dict:
         "clusterDomain": DOMAIN,
         "resolvConf": str(bed.settings / "resolv.conf"),
         "failSwapOn": False,
+        # Ready as soon as it is, and not ten seconds later.
+        "nodeStatusUpdateFrequency": "1s",
+        "nodeStatusReportFrequency": "5m",
         "enforceNodeAllocatable": ["pods"],
         # The node shares its disk and memory with the machine, whose state is no reason to end pods.
         "evictionHard": {"memory.available": "50Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
