@@ -83,6 +83,8 @@ def kubelet_settings(bed: Bed) -> dict:
         # Ready as soon as it is, and not ten seconds later.
         "nodeStatusUpdateFrequency": "1s",
         "nodeStatusReportFrequency": "5m",
+        # This version sees only then that a startup probe has succeeded, where there is no readiness probe.
+        "syncFrequency": "2s",
         "enforceNodeAllocatable": ["pods"],
         # The node shares its disk and memory with the machine, whose state is no reason to end pods.
         "evictionHard": {"memory.available": "50Mi", "nodefs.available": "1%", "imagefs.available": "1%"},

@@ -7,6 +7,7 @@ pytest tests/beds/kubernetes; as root, with an image mlops-mlflow/postgres in th
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -21,7 +22,7 @@ import pytest
 from kubernetes import client
 from kubernetes.stream import portforward, stream
 
-from tests.beds.kubernetes import cgroups, checks, cluster, host
+from tests.beds.kubernetes import build, cgroups, checks, cluster, host
 from tests.beds.kubernetes.commands import BedFailed, wait_for
 from tests.beds.kubernetes.settings import COVERED, HOST_INTERFACE, LINK, NODE_ADDRESS
 
@@ -51,9 +52,13 @@ def machine() -> dict:
         "folders": [path for path in COVERED if Path(path).exists()],
         "kernel": {name: Path("/proc/sys", name).read_text() for name in host.KERNEL_SETTINGS},
         "rules": [line for line in _output("iptables-save").splitlines() if "KUBE" in line],
-        "programs": [line for line in _output("ps", "-eo", "args").splitlines() if "kube" in line.split()[0]],
+        "programs": [line for line in _output("ps", "-eo", "args").splitlines() if _is_ours(line)],
         "namespaces": _output("ip", "netns", "list"),
     }
+
+
+def _is_ours(line: str) -> bool:
+    return Path(line.split()[0]).name in (*build.PROGRAMS, "etcd", "dnsmasq") or "tests.beds.kubernetes" in line
 
 
 def _output(*command: str) -> str:
@@ -192,10 +197,21 @@ def _ready(api) -> bool:
 
 
 def _ask(address: str, port: int, statement: str) -> list:
-    connection = psycopg2.connect(host=address, port=port, user="postgres", password=PASSWORD, connect_timeout=5)
-    with connection, connection.cursor() as cursor:
-        cursor.execute(statement)
-        return cursor.fetchall() if cursor.description else []
+    answers = []
+
+    def answered() -> bool:
+        # A Service leads to a pod a moment after the pod is ready.
+        with contextlib.suppress(psycopg2.OperationalError):
+            options = {"user": "postgres", "password": PASSWORD, "connect_timeout": 5}
+            connection = psycopg2.connect(host=address, port=port, **options)
+            with connection, connection.cursor() as cursor:
+                cursor.execute(statement)
+                answers.extend(cursor.fetchall() if cursor.description else [])
+            return True
+        return False
+
+    wait_for(f"{address}:{port} did not answer", 10, answered)
+    return answers
 
 
 def _job(api, image: str, name: str, *command: str) -> tuple[bool, str]:
@@ -270,7 +286,7 @@ def test_exec_logs_and_port_forward(api, database) -> None:
     assert said.strip() == "999"
     assert "database system is ready to accept connections" in core.read_namespaced_pod_log(database, SPACE)
     forwarded = portforward(core.connect_get_namespaced_pod_portforward, database, SPACE, ports="5432")
-    with forwarded.socket(5432) as connection:
+    with contextlib.closing(forwarded.socket(5432)) as connection:
         # The request for TLS of PostgreSQL's protocol: N is its answer where there is none.
         connection.sendall(bytes([0, 0, 0, 8, 4, 210, 22, 47]))
         assert connection.recv(1) == b"N"
