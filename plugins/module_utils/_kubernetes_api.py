@@ -40,14 +40,16 @@ def contexts_of(given: str) -> tuple[str, list[dict[str, Any]]]:
     there = [path for path in files if os.path.isfile(path)]
     if not there:
         raise ClusterError(
-            f"There is no kubeconfig file {' or '.join(files)}: give the file of your cluster in kubernetes_kubeconfig, "
+            f"There is no kubeconfig file {' or '.join(files)}: give the file of your cluster in "
+            "kubernetes_kubeconfig, "
             "or start a cluster of your own with `ansible-playbook playbooks/minikube.yml`."
         )
     try:
         contexts, _current = config.list_kube_config_contexts(os.pathsep.join(there))
     except (config.ConfigException, OSError, ValueError, AttributeError, KeyError, TypeError) as error:
         raise ClusterError(
-            f"The kubeconfig file {' or '.join(there)} cannot be used ({one_line(error)}): repair it, or give another one in "
+            f"The kubeconfig file {' or '.join(there)} cannot be used ({one_line(error)}): repair it, or give another "
+            "one in "
             "kubernetes_kubeconfig."
         ) from None
     return os.pathsep.join(there), contexts or []
@@ -95,7 +97,8 @@ class Cluster:
             config.load_kube_config(config_file=kubeconfig, context=context, client_configuration=settings)
         except (config.ConfigException, OSError, ValueError, KeyError, TypeError) as error:
             raise ClusterError(
-                f"The context {context} of the kubeconfig file cannot be used ({one_line(error)}): repair it, or choose another "
+                f"The context {context} of the kubeconfig file cannot be used ({one_line(error)}): repair it, or "
+                "choose another "
                 "kubernetes_context."
             ) from None
         self.settings, self.host = settings, settings.host
@@ -118,12 +121,14 @@ class Cluster:
         except (urllib3.exceptions.HTTPError, OSError) as error:
             reason = getattr(error, "reason", None) or error
             raise ClusterError(
-                f"The cluster of the context {self.context} does not answer at {self.host} ({one_line(reason)}): start it, "
+                f"The cluster of the context {self.context} does not answer at {self.host} ({one_line(reason)}): "
+                "start it, "
                 "repair the network, or choose another kubernetes_context."
             ) from None
         except ValueError:
             raise ClusterError(
-                f"{self.host} of the context {self.context} does not answer as a Kubernetes API server: check the kubeconfig file."
+                f"{self.host} of the context {self.context} does not answer as a Kubernetes API server: check the "
+                "kubeconfig file."
             ) from None
 
     def items(self, path: str) -> list[dict[str, Any]] | None:

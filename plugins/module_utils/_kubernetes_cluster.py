@@ -121,7 +121,8 @@ def review(cluster: Cluster, right: dict[str, Any], namespace: str) -> str:
     status, answer = cluster.ask(path, "POST", body)
     if status == 401:
         raise ClusterError(
-            f"The cluster of the context {cluster.context} does not know this user (401): log in again, or repair the kubeconfig file."
+            f"The cluster of the context {cluster.context} does not know this user (401): log in again, or repair the "
+            "kubeconfig file."
         )
     if status >= 400:
         raise ClusterError(
@@ -194,24 +195,28 @@ def obstacles(facts: dict[str, Any], wanted: Wanted) -> list[str]:
         )
     if facts["namespace_ends"]:
         found.append(
-            f"The namespace {namespace} is just being removed from the cluster of the context {context}: wait until it is gone, and run again."
+            f"The namespace {namespace} is just being removed from the cluster of the context {context}: wait until "
+            "it is gone, and run again."
         )
     elif facts["namespace_exists"] and facts["namespace_owner"] != wanted.deployment:
         owner = facts["namespace_owner"]
         found.append(
             f"kubernetes_namespace is {namespace}, which is there and belongs to "
-            f"{'the deployment ' + owner if owner else 'something else'}: choose another namespace, or remove that one first."
+            f"{'the deployment ' + owner if owner else 'something else'}: choose another namespace, or remove that "
+            "one first."
         )
     if wanted.storage_class is not None and facts["storage_classes"] is not None:
         found += storage_obstacles(facts, wanted.storage_class)
     if facts["nodes"] is not None and not any(each["usable"] for each in facts["nodes"]):
         found.append(
-            f"The cluster of the context {context} has no node that is ready and takes pods: look at `kubectl get nodes`."
+            f"The cluster of the context {context} has no node that is ready and takes pods: look at `kubectl get "
+            "nodes`."
         )
     holder = facts["node_port_holder"]
     if holder and holder.partition("/")[0] != namespace:
         found.append(
-            f"mlflow_server_node_port is {wanted.node_port}, which belongs to the Service {holder}: choose another port from 30000 to 32767, "
+            f"mlflow_server_node_port is {wanted.node_port}, which belongs to the Service {holder}: choose another "
+            "port from 30000 to 32767, "
             "or 0 for none."
         )
     return found
@@ -224,7 +229,8 @@ def storage_obstacles(facts: dict[str, Any], wanted: str) -> list[str]:
         return [f"kubernetes_storage_class is {wanted}, which the cluster does not have: it has {names}."]
     if not wanted and not facts["default_storage_class"]:
         return [
-            f"The cluster of the context {facts['context']} has no default StorageClass, so no volume can be had: give one of its classes "
+            f"The cluster of the context {facts['context']} has no default StorageClass, so no volume can be had: "
+            "give one of its classes "
             f"({names}) in kubernetes_storage_class, or let its administrator install one."
         ]
     return []

@@ -74,16 +74,20 @@ def container_trouble(pod: dict[str, Any]) -> str:
         node = (pod.get("spec") or {}).get("nodeName", "")
         if reason in IMAGE:
             return (
-                f"the image {each['image']} is not to be had on the node {node} ({reason}{': ' + message if message else ''}); "
-                "bring it there with kubernetes_image_loader, such as `minikube image load`, or name one that the node can pull "
+                f"the image {each['image']} is not to be had on the node {node} "
+                f"({reason}{': ' + message if message else ''}); "
+                "bring it there with kubernetes_image_loader, such as `minikube image load`, or name one that the "
+                "node can pull "
                 "in kubernetes_image_references"
             )
         if reason in CONFIGURATION:
-            return f"the container {each['name']} of the pod {pod['metadata']['name']} cannot be started ({reason}: {message})"
+            pod_name = pod["metadata"]["name"]
+            return f"the container {each['name']} of the pod {pod_name} cannot be started ({reason}: {message})"
         if each.get("restartCount", 0) >= RESTARTS and not each.get("ready") and (reason or "terminated" in state):
             ended = (each.get("lastState") or {}).get("terminated") or state.get("terminated") or {}
             return (
-                f"the container {each['name']} of the pod {pod['metadata']['name']} ended {each['restartCount']} times, the last time with "
+                f"the container {each['name']} of the pod {pod['metadata']['name']} ended {each['restartCount']} "
+                "times, the last time with "
                 f"{ended.get('reason', 'an error')} and code {ended.get('exitCode', '?')}"
             )
     return ""
@@ -99,9 +103,15 @@ def refused(seen: Seen) -> str:
         if involved.get("kind") == "Pod" or "forbidden" not in message:
             continue
         if "quota" in message:
-            return f"the quota of the namespace forbids its pod ({message}); raise the quota, or ask for less in the variables ..._resources"
+            return (
+                f"the quota of the namespace forbids its pod ({message}); "
+                "raise the quota, or ask for less in the variables ..._resources"
+            )
         if "PodSecurity" in message or "pod security" in message.lower():
-            return f"the pod security of the cluster forbids its pod ({message}); ask its administrator to allow this in the namespace"
+            return (
+                f"the pod security of the cluster forbids its pod ({message}); "
+                "ask its administrator to allow this in the namespace"
+            )
         return f"the cluster forbids its pod ({message}); ask its administrator to allow it"
     return ""
 

@@ -27,7 +27,8 @@ attributes:
     description: Will return details on what has changed, when in diff mode.
     support: none
   idempotent:
-    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
+    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates
+      no change.
     support: full
 options:
   kubeconfig:
@@ -53,7 +54,8 @@ options:
     default: []
     suboptions:
       resource:
-        description: The resource in its plural, after its API group and a slash where it has one, and before a colon and its
+        description: The resource in its plural, after its API group and a slash where it has one, and before a colon
+          and its
           subresource where that is meant, such as V(apps/deployments) or V(pods:exec).
         type: str
         required: true
@@ -66,12 +68,14 @@ options:
         type: bool
         default: false
   kinds:
-    description: Kinds of which the answer says whether the API server offers them, such as V(policy/v1/PodDisruptionBudget).
+    description: Kinds of which the answer says whether the API server offers them, such as
+      V(policy/v1/PodDisruptionBudget).
     type: list
     elements: str
     default: []
   storage_class:
-    description: The StorageClass that volumes are to be of. Empty means the cluster's default. Without it volumes are not looked at.
+    description: The StorageClass that volumes are to be of. Empty means the cluster's default. Without it volumes are
+      not looked at.
     type: str
   node_port:
     description: The node port that must be free or the deployment's own. V(0) means none.
@@ -124,7 +128,8 @@ cluster:
       type: list
       elements: str
     nodes:
-      description: The nodes, each with its name, address, usable, cpus, memory_mb and images. Null where the user may not see nodes.
+      description: The nodes, each with its name, address, usable, cpus, memory_mb and images. Null where the user may
+        not see nodes.
       type: list
       elements: dict
     running_images:

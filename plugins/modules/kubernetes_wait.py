@@ -25,7 +25,8 @@ attributes:
     description: Will return details on what has changed, when in diff mode.
     support: none
   idempotent:
-    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
+    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates
+      no change.
     support: full
 options:
   kubeconfig:
@@ -41,7 +42,8 @@ options:
     type: str
     required: true
   workloads:
-    description: What to wait for, such as V(StatefulSet/postgres). The kinds are V(Deployment), V(StatefulSet) and V(Job).
+    description: What to wait for, such as V(StatefulSet/postgres). The kinds are V(Deployment), V(StatefulSet) and
+      V(Job).
     type: list
     elements: str
     required: true
@@ -156,7 +158,8 @@ def watch(cluster: api.Cluster, params: dict[str, Any], known: set) -> dict[str,
                 f"{each.name}: {wait.unfinished(each.workload)} {wait.last_word(each)}".rstrip() for each in left
             )
             return {
-                "reason": f"After {params['timeout']} s not all is up ({why}): look at it with `kubectl -n {namespace} describe pods`, "
+                "reason": f"After {params['timeout']} s not all is up ({why}): look at it with `kubectl -n "
+                "{namespace} describe pods`, "
                 "or give it more time in kubernetes_wait_timeout.",
                 "log": logs,
             }
