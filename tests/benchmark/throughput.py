@@ -27,12 +27,12 @@ SECONDS = 20
 OURS, PLAIN = "ours", "mlflow server behind nginx, their own defaults"
 
 
-def run_load(url: str, profile: str, clients: int, seconds: float) -> dict:
+def run_load(url: str, profile: str, clients: int, seconds: float, *more: str) -> dict:
     """What the load generator says of one run; a failed or lost call stops the benchmark."""
     with tempfile.TemporaryDirectory(prefix="mlops-mlflow-benchmark-") as folder:
         perform(
             ["python", "-m", "tests.load", "--url", url, "--profile", profile, "--processes", str(clients)]
-            + ["--seconds", str(seconds), "--output", folder, "--fail-on-failed-calls", "--clean"],
+            + ["--seconds", str(seconds), "--output", folder, "--fail-on-failed-calls", *more],
             timeout=seconds + 300,
         )
         return json.loads((Path(folder) / "result.json").read_text(encoding="utf-8"))
@@ -56,9 +56,9 @@ def throughput(report: Report, deployment: Deployment, repetitions: int) -> None
         for number in range(1, repetitions + 1):
             for way, url in urls.items():
                 say(f"{way}, {number} of {repetitions}")
-                result = run_load(url, "metrics", CLIENTS, SECONDS)
+                result = run_load(url, "metrics", CLIENTS, SECONDS, "--clean")
                 rates[way].append(result["metrics_per_second"])
-                tails[way].append(result["latency"]["p99"] * 1000)
+                tails[way].append(result["latency"]["all"]["p99"] * 1000)
         memory = {OURS: _memory(deployment.public_side()), PLAIN: _memory([plain, nginx])}
     for way in urls:
         report.add(figure, f"{way}: metrics per second", "1/s", rates[way])

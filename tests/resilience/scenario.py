@@ -119,6 +119,7 @@ def perform_scenario(scenario: Scenario, target: Target, pace: Pace, folder: Pat
         result = _result(process, folder)
     if scenario.undo:
         scenario.undo(target)
+    proof = result["read_back"]
     return Outcome(
         scenario=scenario.name,
         meaning=scenario.meaning,
@@ -127,10 +128,10 @@ def perform_scenario(scenario: Scenario, target: Target, pace: Pace, folder: Pat
         failed_calls=result["failed_calls"],
         retried_calls=result["retried_calls"],
         runs=result["runs"],
-        lost_runs=result["lost_runs"],
-        lost_writes=result["lost_writes"],
-        not_checked=result["not_checked"],
-        longest_gap=result["longest_gap"],
+        lost_runs=len(proof["lost_runs"]),
+        lost_writes=sum(proof["lost_writes"].values()) + result["wrong_answers"],
+        not_checked=proof["not_checked"] + sum(bool(worker["died"]) for worker in result["workers"]),
+        longest_gap=result["longest_gap"]["seconds"],
         fault_seconds=lasted,
         absences=_absences(target, start),
         folder=str(folder),
