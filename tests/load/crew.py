@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import sys
 import time
@@ -12,11 +13,13 @@ from pathlib import Path
 
 from tests.load.control import CONTEXT, Control
 from tests.load.options import Options
-from tests.load.worker import error_file, work
+from tests.load.worker import SCRATCH, error_file, work
 
 START_SECONDS = 60
 POLL = 0.1
 PROGRESS_SECONDS = 5
+# So that all of them see the start before it comes.
+HEAD_START_SECONDS = 0.02
 
 
 class Signals:
@@ -53,10 +56,14 @@ class Crew:
         for process in self._processes:
             process.start()
         self._wait_until_ready()
-        start = time.time() + 2 * POLL / 10
+        start = time.time() + HEAD_START_SECONDS
         self._control.begin(start, start + self._options.seconds)
         self._watch(start)
-        return start, time.time()
+        end = time.time()
+        # Of those that were killed.
+        for scratch in self._options.output.glob(f"{SCRATCH}*"):
+            shutil.rmtree(scratch)
+        return start, end
 
     def _alive(self) -> list[int]:
         return [number for number, process in enumerate(self._processes) if process.is_alive()]

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import sys
 import time
 from dataclasses import asdict
@@ -42,11 +43,14 @@ def drive(options: Options, signals: Signals) -> None:
         "end": None,
         "ended": False,
         "workers": [],
+        "cpu_seconds": None,
     }
     write(options.output / STORY, story)
     crew = Crew(options, experiment_id, signals)
     say(f"{options.processes} processes, profile {options.profile}, experiment '{options.experiment}'.")
     story["start"], story["end"] = crew.run()
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    story["cpu_seconds"] = round(used.ru_utime + used.ru_stime, 3)
     write(options.output / STORY, {**story, "ended": True, "workers": crew.outcome()})
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 # Names and passwords in an address are not for a record.
 CREDENTIALS = re.compile(r"//[^/@\s]*@")
-ERROR_NAMES = re.compile(r"\b([A-Z]\w*(?:Error|Disconnected|Timeout|IncompleteRead))\b")
+ERROR_NAMES = re.compile(r"\b([A-Z]\w*(?:Error|Disconnected|Timeout)|IncompleteRead)\b")
 ERROR_LENGTH = 300
 
 

@@ -61,6 +61,7 @@ def table(result: dict) -> str:
             for way, key in (("up", "upload"), ("down", "download"))
         ),
         ("longest gap", f"{gap['seconds']:.2f} s, from second {gap['start'] - result['start']:.1f}"),
+        ("cpu of the load", "-" if result["cpu_seconds"] is None else f"{result['cpu_seconds']:.1f} s"),
         ("read back", f"{proof['seconds']:.1f} s, {sum(proof['checked'].values())} values of {proof['runs']} runs"),
         ("lost runs", f"{len(proof['lost_runs'])}"),
         ("lost writes", f"{sum(proof['lost_writes'].values())}" + (f" ({lost})" if lost else "")),

@@ -21,6 +21,8 @@ from tests.load.record import Recorder, calls_file
 from tests.load.session import LoadIsOver, Session
 from tests.load.training_run import RunNotCreated, TrainingRun
 
+SCRATCH = "work-"
+
 
 def share(total: int, processes: int, worker: int) -> int:
     """How many of all runs are this worker's."""
@@ -38,7 +40,7 @@ def work(options: Options, control: Control, worker: int, experiment_id: str) ->
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if options.retries == "none":
         os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
-    scratch = Path(tempfile.mkdtemp(prefix="work-", dir=options.output))
+    scratch = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=options.output))
     try:
         recorder = Recorder(calls_file(options.output, worker))
         session = Session(options, control, worker, experiment_id, recorder, count_attempts(), scratch)
