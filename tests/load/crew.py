@@ -32,6 +32,11 @@ class Signals:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._note)
 
+    def ignore(self) -> None:
+        """From here on. While Python ends, a handler of ours would be gone, and a signal would spoil the exit code."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+
     def _note(self, *_unused: object) -> None:
         self.received += 1
 

@@ -110,5 +110,6 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return REFUSED
     result = prove(options, signals)
+    signals.ignore()
     print(table(result), flush=True)
     return NOT_PROVED if result["problems"] else OK
