@@ -172,7 +172,7 @@ class Deployment:
         self.folder, self.cluster, self.database, self.extras = folder, cluster, database, extras
         (folder / "password").write_text(HOSTILE + "\n")
         (folder / "artifacts").mkdir(exist_ok=True)
-        self.port = servers.free_port()
+        self.port, self.readiness_port = servers.free_port(), servers.free_port()
         self.config = {
             "deployment": "test",
             "backend_store": self.store(database),
@@ -210,6 +210,7 @@ class Deployment:
             "PYTHONPATH": path,
             "MLFLOW_GUARD_REFUSAL_PAUSE": "0",
             "MLFLOW_GUARD_WAIT": "0",
+            "MLFLOW_GUARD_READINESS_PORT": str(self.readiness_port),
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "DO_NOT_TRACK": "true",
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",

@@ -78,9 +78,9 @@ def parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="how long to wait for a database or store that cannot be reached (0)",
     )
-    commands.add_parser("serve", parents=[common], help="check, then become `mlflow server`")
+    commands.add_parser("serve", parents=[common], help="check, then run `mlflow server` and watch it")
     commands.add_parser("store", parents=[common], help="prove the artifact store: put, get, multipart, list, delete")
-    health = commands.add_parser("health", parents=[common], help="container health check through the API")
+    health = commands.add_parser("health", parents=[common], help="container health check")
     health.add_argument("--timeout", type=float, default=8, metavar="SECONDS", help="time for the whole request (8)")
     commands.add_parser("selftest", parents=[common], help="whether the image has what the server's features need")
     return top
@@ -149,14 +149,16 @@ def _schema(config, arguments, answer):
         answer = Answer("schema", answer.accept)
 
 
-def run(arguments: argparse.Namespace):
-    """Run one command and return its answer."""
+def run(arguments: argparse.Namespace, child=None):
+    """Run one command and return its answer. `child` is this side of the supervisor's fork, for `serve`."""
     from mlflow_guard.answer import Answer, Problem
     from mlflow_guard.findings import FINDINGS
 
     accept = tuple(getattr(arguments, "accept", ()))
     answer = Answer(arguments.command, accept)
     try:
+        if child is not None and child.problem is not None:
+            raise child.problem
         for code in accept:
             if not FINDINGS.get(code, {}).get("acceptable"):
                 possible = ", ".join(sorted(name for name, each in FINDINGS.items() if each.get("acceptable")))
@@ -184,7 +186,7 @@ def run(arguments: argparse.Namespace):
         elif arguments.command == "serve":
             from mlflow_guard import gate
 
-            answer = gate.serve(config, accept, say)
+            answer = gate.serve(config, accept, say, child)
     except Problem as problem:
         answer.add(problem.finding)
     return answer
@@ -237,7 +239,12 @@ def main(argv: list[str] | None = None) -> NoReturn:
             document["findings"] = [finding("unhealthy", "server", reason)]
         write(document, form, sys.stdout)
         finish(document["exit_code"])
+    child = None
     if arguments.command == "serve":
+        from mlflow_guard import supervisor
+
+        # The parent stays small: everything else is loaded on the child's side.
+        child = supervisor.begin(arguments.config, say)
         from mlflow_guard import gate
 
         gate.end_on_signal()
@@ -246,7 +253,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
     if arguments.command != "serve":
         os.dup2(2, 1)
     try:
-        answer = run(arguments)
+        answer = run(arguments, child)
     except KeyboardInterrupt:
         finish(130)
     except Exception as error:

@@ -2,14 +2,13 @@
 # Copyright: (c) 2026, the mlops.mlflow contributors
 """The start gate: a server begins only on databases at this image's revision and on its own artifacts destination.
 
-Then this process becomes `mlflow server`.
+Then this process, a child of the supervisor, becomes `mlflow server`.
 """
 
 from __future__ import annotations
 
 import configparser
 import os
-import shutil
 import signal
 import sys
 import tempfile
@@ -23,32 +22,23 @@ from mlflow_guard import fingerprint, rights, store
 from mlflow_guard.answer import UNREACHABLE, Answer, Problem
 from mlflow_guard.config import Config, Database, read_secret, wrong
 from mlflow_guard.inspection import look, opened, rights_findings, seen_in, state_finding
+from mlflow_guard.launch import FOREIGN_VARIABLES
 from mlflow_guard.passfile import mysql_options, passfile_entries, write_private
 from mlflow_guard.revisions import mlflow_directory
 from mlflow_guard.schema_state import AT_HEAD
+from mlflow_guard.supervisor import Child
+from mlflow_guard.variables import seconds_from
 
 WAIT_SECONDS = 30
 PAUSE_SECONDS = 10
 STOPPED = 143
 
 
-def seconds_from(name: str, default: float) -> float:
-    """A time from the environment."""
-    text = os.environ.get(name, "")
-    try:
-        value = float(text) if text else default
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 86400:
-        raise wrong(name, f"a number of seconds is needed and {text!r} was found")
-    return value
-
-
 def end_on_signal() -> None:
-    """End at once on SIGTERM or SIGINT, also as process 1 and in the middle of a driver's call.
+    """End at once on SIGTERM or SIGINT, also in the middle of a driver's call.
 
-    A Python signal handler would run only after the driver returns, and the kernel ignores the default action for
-    process 1. So the signals are blocked and a thread waits for them.
+    A Python signal handler would run only after the driver returns. So the signals are blocked and a thread waits for
+    them.
     """
     wanted = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, wanted)
@@ -60,9 +50,10 @@ def end_on_signal() -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
-def look_at_all(config: Config, answer: Answer) -> None:
-    """One try: databases, the server's rights, the destination and its marker."""
+def look_at_all(config: Config, answer: Answer) -> dict:
+    """One try: databases, the server's rights, the destination and its marker. Returns what the server starts on."""
     record, at_head = None, True
+    found: dict = {"revisions": {}, "marker": None}
     for database in config.databases:
         try:
             if database.dialect == "sqlite" and not os.path.exists(database.database):
@@ -78,6 +69,7 @@ def look_at_all(config: Config, answer: Answer) -> None:
                             answer.add(each)
                     if database is config.backend and seen.state.name == AT_HEAD:
                         record = fingerprint.read_record(connection, seen.facts.settings.get("schema"))
+            found["revisions"][database.name] = seen.state.revision
             reason = state_finding(seen)
             if reason:
                 answer.add(reason)
@@ -91,22 +83,24 @@ def look_at_all(config: Config, answer: Answer) -> None:
         if destination is not None:
             destination.reachable()
             marker = destination.read_marker()
+            found["marker"] = marker["identity"] if marker else None
         if at_head:
             for each in fingerprint.compare(config, record, marker, has_marker=destination is not None):
                 answer.add(each)
     except Problem as problem:
         answer.add(problem.finding)
+    return found
 
 
-def wait_for(config: Config, accept: tuple[str, ...], seconds: float, say) -> Answer:
-    """Try until it is fine, or refused for good, or the time is over."""
+def wait_for(config: Config, accept: tuple[str, ...], seconds: float, say) -> tuple[Answer, dict]:
+    """Try until it is fine, or refused for good, or the time is over; the answer, and what was seen."""
     end = time.monotonic() + seconds
     pause = 0.5
     while True:
         answer = Answer("serve", accept)
-        look_at_all(config, answer)
+        found = look_at_all(config, answer)
         if answer.exit_code != UNREACHABLE or time.monotonic() + pause >= end:
-            return answer
+            return answer, found
         say(f"waiting: {answer.errors[0]['message']}")
         time.sleep(pause)
         pause = min(pause * 2, 4)
@@ -178,40 +172,22 @@ def environment_for(config: Config, folder: Path) -> dict[str, str]:
     return environment
 
 
-# Variables that would make the server open another store than the checked one, and passwords of libpq.
-FOREIGN_VARIABLES = (
-    "MLFLOW_TRACKING_URI",
-    "MLFLOW_REGISTRY_URI",
-    "MLFLOW_REGISTRY_STORE_URI",
-    "MLFLOW_DEFAULT_ARTIFACT_ROOT",
-    "MLFLOW_ARTIFACTS_DESTINATION",
-    "PGPASSWORD",
-    "PGSERVICE",
-    "PGOPTIONS",
-    "PGHOST",
-    "PGHOSTADDR",
-    "PGDATABASE",
-    "PGUSER",
-    "PGPORT",
-)
-
-
-def become_server(config: Config) -> None:
+def become_server(config: Config, child: Child, found: dict) -> None:
     """Replace this process by `mlflow server`."""
     folder = Path(tempfile.gettempdir())
     environment = environment_for(config, folder)
     for name in FOREIGN_VARIABLES:
         os.environ.pop(name, None)
     os.environ.update(environment)
-    program = shutil.which("mlflow")
-    command = [program, "server"] if program else [sys.executable, "-m", "mlflow", "server"]
+    command = [sys.executable, "-P", "-m", "mlflow_guard.launch", *config.argv]
     sys.stdout.flush()
     sys.stderr.flush()
     # The server gets its signals again. One that came just now is delivered with the old meaning.
     if signal.sigpending() & {signal.SIGTERM, signal.SIGINT}:
         os._exit(STOPPED)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
-    os.execv(command[0], [*command, *config.argv])
+    child.announce(found)
+    os.execv(command[0], command)
 
 
 def encoded_names(config: Config) -> list[str]:
@@ -221,15 +197,15 @@ def encoded_names(config: Config) -> list[str]:
     ]
 
 
-def serve(config: Config, accept: tuple[str, ...], say) -> Answer:
+def serve(config: Config, accept: tuple[str, ...], say, child: Child) -> Answer:
     """Check, and become the server when all is well; otherwise give the answer back."""
     say("; ".join(encoded_names(config)))
-    answer = wait_for(config, accept, seconds_from("MLFLOW_GUARD_WAIT", WAIT_SECONDS), say)
+    answer, found = wait_for(config, accept, seconds_from("MLFLOW_GUARD_WAIT", WAIT_SECONDS), say)
     if not answer.errors:
         for each in answer.findings:
             say(f"{each['severity']} {each['code']}: {each['message']}")
         say("starting mlflow server")
-        become_server(config)
+        become_server(config, child, found)
     return answer
 
 

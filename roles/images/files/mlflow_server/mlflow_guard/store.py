@@ -105,6 +105,10 @@ def parse_marker(argument: str, where: str, content: bytes) -> dict:
 class S3:
     """A bucket and a prefix."""
 
+    connect_seconds: float = 3
+    read_seconds: float = 15
+    attempts = 2
+
     def __init__(self, artifacts: Artifacts) -> None:
         self.artifacts = artifacts
         parts = urllib.parse.urlsplit(artifacts.destination)
@@ -142,15 +146,22 @@ class S3:
             ignore = os.environ.get("MLFLOW_S3_IGNORE_TLS", "").lower() in ("1", "true")
             config = Config(
                 signature_version=signature,
-                connect_timeout=3,
-                read_timeout=15,
-                retries={"total_max_attempts": 2},
+                connect_timeout=self.connect_seconds,
+                read_timeout=self.read_seconds,
+                retries={"total_max_attempts": self.attempts},
                 s3={"addressing_style": os.environ.get("MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE", "auto")},
             )
             self._client = boto3.client(
                 "s3", endpoint_url=self.artifacts.endpoint_url or None, config=config, verify=False if ignore else None
             )
         return self._client
+
+    def forget_credentials(self) -> None:
+        """Read the key's file again with the next request: keys are exchanged while a server runs."""
+        import boto3
+
+        self._client = None
+        boto3.setup_default_session()
 
     @contextmanager
     def step(self, what: str):

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, the mlops.mlflow contributors
+"""Numbers from the environment. Only the standard library, for the supervisor and the health check."""
+
+from __future__ import annotations
+
+import os
+
+READINESS_PORT = "MLFLOW_GUARD_READINESS_PORT"
+DEFAULT_READINESS_PORT = 5001
+
+
+def seconds_from(name: str, default: float, least: float = 0, most: float = 86400) -> float:
+    """A time in seconds; what is no number in the range is refused."""
+    text = os.environ.get(name, "")
+    try:
+        value = float(text) if text else default
+    except ValueError:
+        value = -1.0
+    if not least <= value <= most:
+        from mlflow_guard.config import wrong
+
+        raise wrong(name, f"a number of seconds from {least:g} to {most:g} is needed and {text!r} was found")
+    return value
+
+
+def readiness_port() -> int:
+    """The port of the readiness endpoint; 0 where it is off. ValueError, with a sentence, for anything else."""
+    text = os.environ.get(READINESS_PORT, "")
+    if not text:
+        return DEFAULT_READINESS_PORT
+    if not (text.isascii() and text.isdigit() and int(text) < 65536):
+        raise ValueError(f"a number from 1 to 65535, or 0 to switch the endpoint off, is needed and {text!r} was found")
+    return int(text)
