@@ -67,7 +67,8 @@ def prove(options: Options, signals: Signals) -> dict:
         story["end"] = max((call.end for call in calls), default=story["start"])
     expected = truths(calls)
     say(f"Reading back {len(expected)} runs.")
-    proof = read_back(options.url, story["experiment_id"], expected, options.output, options.read_back_seconds, signals)
+    seconds = options.read_back_seconds or 300 + 2 * (story["end"] - story["start"])
+    proof = read_back(options.url, story["experiment_id"], expected, options.output, seconds, signals)
     result = {
         "format": FORMAT,
         **story,

@@ -55,7 +55,7 @@ class Options:
     retries: "default" leaves the HTTP retries of MLflow's client as they are, "none" sets them to 0.
     warm_up: calls that start within these first seconds are left out of the percentiles, and out of nothing else.
     finish_seconds: how long calls under way at the end may take before their process is killed.
-    read_back_seconds: how long reading everything back may take.
+    read_back_seconds: how long reading everything back may take; 0 is five minutes and twice the time of the load.
     clean: delete the experiment and its artifacts after a proof without a loss.
     fail_on_failed_calls: exit code 1 also for calls that failed.
     read_back_only: no load; prove once more what an earlier load recorded in `output`.
@@ -75,7 +75,7 @@ class Options:
     retries: str = "default"
     warm_up: float = 2
     finish_seconds: float = 300
-    read_back_seconds: float = 300
+    read_back_seconds: float = 0
     clean: bool = False
     fail_on_failed_calls: bool = False
     read_back_only: bool = False
@@ -153,7 +153,7 @@ def parser() -> Parser:
     add("--retries", choices=RETRIES, help="HTTP retries of MLflow's client: as they are, or none (default)")
     add("--warm-up", type=number(float, 0, day), help="first seconds that the percentiles leave out (2)")
     add("--finish-seconds", type=number(float, 0, day), help="how long calls may take to finish at the end (300)")
-    add("--read-back-seconds", type=number(float, 1, day), help="how long reading everything back may take (300)")
+    add("--read-back-seconds", type=number(float, 0, day), help="bound of reading back; 0: 300 + 2 x load (0)")
     ending = make.add_mutually_exclusive_group()
     ending.add_argument("--keep", dest="clean", action="store_const", const=False, help="keep the experiment (so)")
     ending.add_argument("--clean", action="store_const", const=True, help="delete it, unless the proof fails")

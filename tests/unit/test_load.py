@@ -4,14 +4,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.server
 import json
+import threading
 from pathlib import Path
 
 import pytest
 import requests
 from mlflow.exceptions import MlflowException, RestException
+from requests.adapters import HTTPAdapter
+from urllib3.util.retry import Retry
 
 from tests.load import content, figures
+from tests.load.attempts import count_attempts
 from tests.load.options import parse
 from tests.load.readback import summarize
 from tests.load.record import Call, Recorder, calls_file, error_class, one_line, read_calls
@@ -207,6 +213,38 @@ def test_record_comes_back_without_the_line_that_was_cut_short(tmp_path: Path) -
     with calls_file(tmp_path, 7).open("a", encoding="utf-8") as stream:
         stream.write('{"worker": 7, "oper')
     assert read_calls(tmp_path) == calls
+
+
+@pytest.mark.parametrize(("refusals", "retries"), [(0, 0), (2, 2), (3, 2)])
+def test_retries_are_counted(refusals: int, retries: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = [503] * refusals
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(left.pop() if left else 200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *words: object) -> None:
+            """Keep the output of the tests clean."""
+
+    for owner, name in ((HTTPAdapter, "send"), (Retry, "increment")):
+        # Only so that it is put back afterwards.
+        monkeypatch.setattr(owner, name, getattr(owner, name))
+    counted = count_attempts()
+    listener = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=listener.serve_forever)
+    thread.start()
+    try:
+        with requests.Session() as session:
+            session.mount("http://", HTTPAdapter(max_retries=Retry(2, status_forcelist=[503], raise_on_status=False)))
+            with contextlib.suppress(requests.exceptions.RetryError):
+                session.get(f"http://127.0.0.1:{listener.server_port}")
+    finally:
+        listener.shutdown()
+        thread.join()
+        listener.server_close()
+    assert (counted.requests, counted.retries) == (1, retries)
 
 
 # --- content -------------------------------------------------------------------------------------------------------

@@ -212,6 +212,17 @@ def test_a_dead_process_does_not_stop_the_others(server: Server, tmp_path: Path)
     assert result["calls"] <= 2 * 20 * 3 + 2
 
 
+def test_a_read_that_contradicts_a_write_is_noticed_at_once(server: Server, tmp_path: Path) -> None:
+    process = start(server, tmp_path, "--processes", "1", "--runs", "1", "--profile", "reads", "--pace", "20")
+    wait_for_calls(tmp_path, 10)
+    server.spoil("DELETE FROM params WHERE run_uuid = ? AND key = 'param_003'", read_calls(tmp_path)[0].run_id)
+    result = finish(process, tmp_path, 1)
+    assert result["wrong_answers"] > 0
+    assert result["failures"]["by_operation"].keys() == {"get_run"}
+    assert "lacks its params param_003" in result["failures"]["examples"]["WrongAnswer"]
+    assert result["read_back"]["lost_writes"]["param"] == 1
+
+
 def test_nothing_is_passed_while_the_server_is_away(server: Server, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     process = start(server, folder, "--processes", "2", "--seconds", "3", "--retries", "none", "--read-back-seconds=2")
