@@ -91,7 +91,7 @@ def measure(given: argparse.Namespace, deployment: Deployment) -> list[Point]:
         runs = 0
         for number in range(1, given.rounds + 1):
             say(f"{servers} servers: round {number} of {given.rounds}, {runs} runs before")
-            result = run_load(deployment.url, "training", given.clients, given.seconds, "--experiment", "scalability")
+            result = run_load(deployment.url, "training", given.clients, given.seconds)
             points.append(Point(servers, runs, result))
             runs += result["runs"]
         deployment.destroy()
