@@ -247,6 +247,13 @@ class Deployment:
         )
         return self.answered(answer.returncode, answer.stdout, answer.stderr, time.monotonic() - begun)
 
+    def readiness(self) -> tuple[int, dict]:
+        """Status and document of the readiness endpoint; (0, {}) while nothing listens."""
+        try:
+            return servers.get(self.readiness_port, "/ready")
+        except OSError:
+            return 0, {}
+
     def run_all(self, *commands: list[str]) -> list[Answered]:
         """Several calls at once, for those that must not disturb each other."""
         running = [self.start(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for command in commands]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import glob
 import http.client
+import json
 import os
 import pwd
 import shutil
@@ -79,6 +80,24 @@ def end(process: subprocess.Popen, how: signal.Signals = signal.SIGTERM) -> None
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(10)
+
+
+def get(port: int, path: str, method: str = "GET", timeout: float = 10) -> tuple[int, dict]:
+    """Status and document of one request."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    try:
+        connection.request(method, path)
+        answer = connection.getresponse()
+        body = answer.read()
+        return answer.status, json.loads(body) if body else {}
+    finally:
+        connection.close()
+
+
+def child_of(process: subprocess.Popen) -> int:
+    """The one child of the supervisor."""
+    (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return int(child)
 
 
 def postgres_bin() -> Path | None:

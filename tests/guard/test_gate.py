@@ -68,7 +68,7 @@ def test_serve_becomes_the_server_and_shows_no_secret(deploy, cluster):
             assert answer.status == 200
         assert (deployment.folder / "artifacts/0" / run["run_id"] / "artifacts/a.txt").read_bytes() == b"content"
         # The server is the only child: MLflow's own command has become it.
-        (server,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        server = servers.child_of(process)
         lines = Path(f"/proc/{server}/environ").read_text().split("\0")
         environment = dict(line.split("=", 1) for line in lines if line)
         command = Path(f"/proc/{server}/cmdline").read_text()
@@ -140,8 +140,7 @@ def test_serve_with_users_prefix_and_host_names(deploy, cluster):
     assert deployment.run("schema", "--mode", "initialize").code == 0
     process = start_server(deployment)
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{deployment.readiness_port}/ready", timeout=5) as answer:
-            assert json.load(answer)["checked"] == ["server", "backend_store", "auth_store", "artifact_store"]
+        assert deployment.readiness()[1]["checked"] == ["server", "backend_store", "auth_store", "artifact_store"]
         assert cluster.execute("SELECT username FROM users", database=deployment.database) == [("admin",)]
         assert HOSTILE not in (deployment.temporary / "basic_auth.ini").read_text()
         assert (deployment.temporary / "basic_auth.ini").stat().st_mode & 0o777 == 0o600

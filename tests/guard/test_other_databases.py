@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -168,7 +169,7 @@ def test_mariadb_collation(on_mariadb, mariadb):
 
 
 @pytest.mark.slow
-def test_mariadb_serves_with_the_password_in_a_file(on_mariadb):
+def test_mariadb_serves_with_the_password_in_a_file(on_mariadb, mariadb):
     import servers
 
     assert on_mariadb.run("schema", "--mode", "initialize").code == 0
@@ -176,9 +177,17 @@ def test_mariadb_serves_with_the_password_in_a_file(on_mariadb):
         process = on_mariadb.start("serve", stdout=log, stderr=log)
     try:
         servers.wait_until(lambda: on_mariadb.run("health").code == 0, "mlflow server", process=process)
-        environment = Path(f"/proc/{process.pid}/environ").read_text()
+        environment = Path(f"/proc/{servers.child_of(process)}/environ").read_text()
         on_mariadb.assert_no_secret(environment + (on_mariadb.folder / "server.log").read_text())
         assert "read_default_file" in environment
+        # The endpoint's connection is cut with all others, and replaced within the same look.
+        time.sleep(1.1)
+        mysql_execute(mariadb, f"KILL USER {on_mariadb.config['backend_store']['server']['username']}@'127.0.0.1'")
+        assert on_mariadb.readiness()[0] == 200
+        mysql_execute(mariadb, f"RENAME TABLE {on_mariadb.mysql}.experiments TO {on_mariadb.mysql}.gone")
+        time.sleep(1.1)
+        status, document = on_mariadb.readiness()
+        assert (status, "experiments" in document["reason"]) == (503, True)
     finally:
         process.terminate()
         process.wait(30)

@@ -46,6 +46,12 @@ def place(argv: list[str]) -> tuple[str, int, str, str]:
     return address, port, prefix, header
 
 
+def target(argv: list[str]) -> tuple[str, int, str, str]:
+    """Address, port, path and Host header of the API request."""
+    address, port, prefix, header = place(argv)
+    return address, port, prefix + PATH, header
+
+
 def request(address: str, port: int, path: str, header: str, seconds: float) -> tuple[int, bytes] | str:
     """Status and body, or why there is none."""
     connection = http.client.HTTPConnection(address, port, timeout=seconds)
@@ -95,10 +101,9 @@ def check(argv: list[str], seconds: float = SECONDS) -> tuple[bool, str]:
 def ask_api(argv: list[str], seconds: float) -> tuple[bool, str]:
     """One API request that reads the database."""
     try:
-        address, port, prefix, header = place(argv)
+        address, port, path, header = target(argv)
     except ValueError:
         return False, "the port in the arguments is no number"
-    path = prefix + PATH
     answer = request(address, port, path, header, seconds)
     if isinstance(answer, str):
         return False, f"{address}:{port}{path}: {answer}"

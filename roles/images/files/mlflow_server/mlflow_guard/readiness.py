@@ -87,7 +87,8 @@ class Readiness:
 
     def ready(self) -> tuple[int, dict]:
         """Status and document of /ready."""
-        reasons = self._reasons(self.parts)
+        # A drain that begins before or during the looks decides, and does not wait for a part that hangs.
+        reasons = [] if self.draining else self._reasons(self.parts)
         if self.draining:
             return 404, {"status": "draining"}
         if not self.parts or not self.parts[0].was_fine:
