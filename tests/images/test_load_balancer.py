@@ -200,13 +200,15 @@ def plans(images, tmp_path_factory) -> dict[str, dict]:
             **variables,
         }
         tasks.append({"ansible.builtin.include_role": {"name": "mlops.mlflow.load_balancer"}, "vars": variables})
-        content = "{{ load_balancer_plan | to_json }}"
-        tasks.append({"ansible.builtin.copy": {"dest": f"{folder}/{name}.json", "content": content, "mode": "0600"}})
-    role.playbook.write_text(
-        json.dumps([{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}])
-    )
+        collected = f"{{{{ plans | default({{}}) | combine({{'{name}': load_balancer_plan}}) }}}}"
+        tasks.append({"ansible.builtin.set_fact": {"plans": collected}})
+    answer = folder / "plans.json"
+    content = "{{ plans | to_json }}"
+    tasks.append({"ansible.builtin.copy": {"dest": str(answer), "content": content, "mode": "0600"}})
+    play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}
+    role.playbook.write_text(json.dumps([play]))
     role()
-    return {name: json.loads((folder / f"{name}.json").read_text()) for name in VARIANTS}
+    return json.loads(answer.read_text())
 
 
 @pytest.fixture(scope="module")
