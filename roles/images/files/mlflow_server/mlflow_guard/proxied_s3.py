@@ -14,11 +14,15 @@ from __future__ import annotations
 
 import os
 import posixpath
+import threading
+from contextlib import contextmanager
 from mimetypes import guess_type
 from urllib.parse import urlsplit, urlunsplit
 
+from boto3.exceptions import Boto3Error
+from botocore.exceptions import BotoCoreError, ClientError
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
+from mlflow.protos.databricks_pb2 import BAD_REQUEST, TEMPORARILY_UNAVAILABLE
 from mlflow.store.artifact.artifact_repo import ArtifactRepository, MultipartDownloadMixin, StreamUploadMixin
 from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository
 
@@ -29,6 +33,27 @@ PRESIGNED_URLS = "MLFLOW_GUARD_PRESIGNED_URLS"
 DIRECT = "true"
 # Clients reach it through the public address: a load balancer passes what carries a signature on to the store.
 PUBLIC = "public"
+
+
+_MAKING_A_CLIENT = threading.Lock()
+
+
+@contextmanager
+def _reasons(key: str):
+    """Errors as the server can answer them. It knows MLflow's only, and says 500 without a word for all others."""
+    try:
+        yield
+    except Broken as error:
+        raise MlflowException(
+            f"The upload of {posixpath.basename(key)} broke off, nothing of it was kept: {error}",
+            error_code=BAD_REQUEST,
+        ) from error
+    except (BotoCoreError, ClientError, Boto3Error) as error:
+        # Worth a retry.
+        raise MlflowException(
+            f"The artifact store did not take {posixpath.basename(key)}: {type(error).__name__}: {error}",
+            error_code=TEMPORARILY_UNAVAILABLE,
+        ) from error
 
 
 class ProxiedS3ArtifactRepository(ArtifactRepository, StreamUploadMixin):
@@ -48,24 +73,20 @@ class ProxiedS3ArtifactRepository(ArtifactRepository, StreamUploadMixin):
         extra |= self._s3._bucket_owner_params | (self._s3.get_s3_file_upload_extra_args() or {})
         return bucket, posixpath.join(folder, artifact_path or "", name), extra
 
+    def _client(self):
+        # boto3 makes one client after the other only, and MLflow wants a new one every few minutes.
+        with _MAKING_A_CLIENT:
+            return self._s3._get_s3_client()
+
     def log_artifact_from_stream(self, stream, artifact_file_name, artifact_path=None):
         bucket, key, extra = self._object(artifact_file_name, artifact_path)
-        self._s3._get_s3_client().upload_fileobj(stream, bucket, key, ExtraArgs=extra, Config=CONFIG)
+        with _reasons(key):
+            self._client().upload_fileobj(stream, bucket, key, ExtraArgs=extra, Config=CONFIG)
 
     async def log_artifact_from_async_stream(self, chunks, artifact_file_name, artifact_path=None):
         bucket, key, extra = self._object(artifact_file_name, artifact_path)
-        try:
-            await stream(self._s3._get_s3_client(), bucket, key, extra, chunks)
-        except Broken:
-            raise
-        except Exception as error:
-            # The server knows no others, and would answer 500 without a word; this is worth a retry.
-            if not type(error).__module__.startswith(("botocore", "boto3", "s3transfer", "urllib3")):
-                raise
-            raise MlflowException(
-                f"The artifact store did not take {posixpath.basename(key)}: {type(error).__name__}: {error}",
-                error_code=TEMPORARILY_UNAVAILABLE,
-            ) from error
+        with _reasons(key):
+            await stream(self._client, bucket, key, extra, chunks)
 
     def log_artifact(self, local_file, artifact_path=None):
         self._s3.log_artifact(local_file, artifact_path)
