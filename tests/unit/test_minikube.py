@@ -103,7 +103,6 @@ REFUSED = {
         {"docker": "Cannot connect to the Docker daemon"},
         refused=("minikube_driver", "does not answer", "Cannot connect"),
     ),
-    "no-virsh": Host({"minikube_driver": "kvm2"}, refused=("minikube_driver", "virsh", "docker")),
     "no-kvm": Host(
         {"minikube_driver": "kvm2", "stand_in_kvm": "/nonexistent/kvm"},
         programs=("minikube", "virsh"),
@@ -158,11 +157,6 @@ FAILED = {
         refused=("exit code 23", "RSRC_INSUFFICIENT_CONTAINER_MEMORY: docker has too little", "minikube_memory_mb"),
         calls=(f"{START} --driver=docker {SIZES} --ports=PORTS",),
     ),
-    "offline": Host(
-        scenario={"start_fails": [40, "X Exiting due to INET_CACHE_KUBECTL: Failed to cache kubectl"]},
-        refused=("exit code 40", "INET_CACHE_KUBECTL", "download"),
-        calls=(f"{START} --driver=docker {SIZES} --ports=PORTS",),
-    ),
     "load-does-nothing": Host(
         {"minikube_images": [IMAGE]},
         {"docker_images": [IMAGE], "load_does_nothing": True},
@@ -212,7 +206,6 @@ DONE = {
     ),
     "unhealthy": Host(cluster=stand_in.UNHEALTHY, calls=(START,), url="http://localhost:PORT"),
     "stop-paused": Host({"minikube_state": "stopped"}, cluster=stand_in.PAUSED, calls=(STOP,)),
-    "delete-broken": Host({"minikube_state": "absent"}, cluster={}, calls=(DELETE,)),
     "delete-nothing": Host({"minikube_state": "absent"}, programs=("docker",)),
     "images": Host(
         {"minikube_images": [IMAGE, "mlops-mlflow/debian:1"], "minikube_images_archive": "ARCHIVE"},
