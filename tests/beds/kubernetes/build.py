@@ -1,0 +1,140 @@
+# Copyright: (c) 2026, the mlops.mlflow contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Kubernetes' server programs, built once from Debian's source package: Debian itself packages only the client."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import platform
+import shutil
+from pathlib import Path
+
+from tests.beds.kubernetes.commands import BedFailed, perform, perform_logged, say
+from tests.beds.kubernetes.packages import distribution, install
+
+# The distribution whose source package is taken, and what that package says of itself in `kubectl version`.
+SUITE, VERSION = "bookworm", "v1.20.2"
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy")
+# Containers of one pod share the namespaces of this one, which only waits.
+PAUSE_SOURCE = "build/pause/linux/pause.c"
+PACKAGES = ["dpkg-dev", "gcc", "golang-go", "jq", "libc6-dev", "make", "rsync"]
+BUILD_SECONDS = 45 * 60
+ENVIRONMENT = {"CGO_ENABLED": "0", "GOFLAGS": "-mod=vendor", "GOLDFLAGS": "-s -w"}
+# Volumes that a claim gets belong to root. In other clusters, users of any number can write to them.
+EDITS = (
+    (
+        "pkg/volume/hostpath/host_path.go",
+        "return pv, os.MkdirAll(pv.Spec.HostPath.Path, 0750)",
+        "return pv, os.MkdirAll(pv.Spec.HostPath.Path, 0777)",
+    ),
+)
+# Without git the tree does not know its version, and clients of Kubernetes do not understand the one that it makes up.
+VERSION_FILE = f"""\
+KUBE_GIT_COMMIT=debian
+KUBE_GIT_TREE_STATE=clean
+KUBE_GIT_VERSION={VERSION}
+KUBE_GIT_MAJOR={VERSION.split(".")[0].lstrip("v")}
+KUBE_GIT_MINOR={VERSION.split(".")[1]}
+"""
+
+
+def key() -> str:
+    """What goes into the programs, in short."""
+    edits = (part for edit in EDITS for part in edit)
+    options = (f"{name}={value}" for name, value in ENVIRONMENT.items())
+    parts = (SUITE, VERSION, *PROGRAMS, *edits, *options, platform.machine())
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+
+
+def folder(cache: Path) -> Path:
+    return cache / f"kubernetes-{key()}"
+
+
+def is_built(cache: Path) -> bool:
+    return all((folder(cache) / name).is_file() for name in (*PROGRAMS, "pause"))
+
+
+def provide(cache: Path) -> Path:
+    """The folder with the programs; two that ask at once build once."""
+    if is_built(cache):
+        return folder(cache)
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "kubernetes-build.lock").open("w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not is_built(cache):
+            _build(cache)
+    return folder(cache)
+
+
+def _build(cache: Path) -> None:
+    if distribution() != ("debian", SUITE):
+        raise BedFailed(
+            f"This is {' '.join(distribution())}, and Kubernetes is built from the source package of Debian {SUITE}:"
+            f" run it there, or copy {folder(cache)} from a machine of that kind."
+        )
+    install(PACKAGES)
+    work = cache / "kubernetes-build"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    tree = _source(work)
+    _edit(tree)
+    say("Building Kubernetes, once; this takes 5 to 10 minutes on two cores")
+    (work / "version").write_text(VERSION_FILE, encoding="ascii")
+    environment = {**os.environ, **ENVIRONMENT, "GOCACHE": str(work / "cache"), "GOPATH": str(work / "go")}
+    environment["KUBE_GIT_VERSION_FILE"] = str(work / "version")
+    wanted = " ".join(f"cmd/{name}" for name in PROGRAMS)
+    log = cache / "kubernetes-build.log"
+    log.unlink(missing_ok=True)
+    perform_logged(["nice", "-n", "10", "make", f"WHAT={wanted}"], log, BUILD_SECONDS, cwd=tree, env=environment)
+    built = tree / "_output" / "bin"
+    perform(["gcc", "-Os", "-static", "-s", "-DVERSION=bed", "-o", str(built / "pause"), str(tree / PAUSE_SOURCE)])
+    _keep(built, cache)
+    shutil.rmtree(work)
+    log.unlink()
+
+
+def _edit(tree: Path) -> None:
+    for name, found, wanted in EDITS:
+        text = (tree / name).read_text(encoding="utf-8")
+        if text.count(found) != 1:
+            raise BedFailed(f"{name} of Kubernetes' source is not what it was: correct EDITS in {__file__}.")
+        (tree / name).write_text(text.replace(found, wanted), encoding="utf-8")
+
+
+def _keep(built: Path, cache: Path) -> None:
+    """Into the cache in one step, so that what is there is whole."""
+    new = cache / f"kubernetes-build-{os.getpid()}"
+    new.mkdir()
+    for name in (*PROGRAMS, "pause"):
+        shutil.move(built / name, new / name)
+    shutil.rmtree(folder(cache), ignore_errors=True)
+    new.rename(folder(cache))
+
+
+def _source(work: Path) -> Path:
+    """Kubernetes' tree. Apt gets lists of its own, so that the machine's configuration stays as it is."""
+    mirrors = perform(
+        ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", f"Codename: {SUITE}"]
+    ).split()
+    if not mirrors:
+        raise BedFailed(f"The apt configuration of this machine names no mirror for Debian {SUITE}: add one.")
+    (work / "sources.list").write_text(f"deb-src [signed-by={KEYRING}] {mirrors[0]} {SUITE} main\n", encoding="utf-8")
+    for name in ("lists/partial", "archives/partial"):
+        (work / name).mkdir(parents=True)
+    options = [
+        f"Dir::Etc::SourceList={work}/sources.list",
+        "Dir::Etc::SourceParts=/dev/null",
+        f"Dir::State::Lists={work}/lists",
+        f"Dir::Cache={work}",
+        # Root may write here, and the user that apt downloads as may not.
+        "APT::Sandbox::User=root",
+    ]
+    apt = ["apt-get", "-q", *(word for option in options for word in ("-o", option))]
+    say(f"Fetching the source package of Kubernetes from Debian {SUITE}")
+    log = work / "fetch.log"
+    perform_logged([*apt, "update"], log, 600)
+    perform_logged([*apt, "source", "kubernetes"], log, 1200, cwd=work)
+    return next(path for path in work.glob("kubernetes-*") if path.is_dir())
