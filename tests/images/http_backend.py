@@ -113,13 +113,13 @@ class Work(Handler):
         self.close(record, 0)
 
     def stream(self, _record: dict, seconds: float) -> None:
-        """A first line at once, a second one later."""
+        """A first line at once, a second one later, and nobody knows how long it will be."""
         self.send_response(200)
-        self.send_header("Content-Length", "12")
+        self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        self.wfile.write(b"first\n")
+        self.wfile.write(b"6\r\nfirst\n\r\n")
         time.sleep(seconds)
-        self.wfile.write(b"later\n")
+        self.wfile.write(b"6\r\nlater\n\r\n0\r\n\r\n")
 
 
 class Control(Handler):

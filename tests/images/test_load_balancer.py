@@ -443,9 +443,10 @@ def test_a_large_upload_passes_through_without_being_kept(balancer, mark):
     assert int(re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE).group(1)) < 100 * 1024
 
 
-def test_a_download_passes_through_while_it_comes(balancer):
+@pytest.mark.parametrize("path", [API, f"{ARTIFACTS}/x"])
+def test_a_stream_passes_through_while_it_comes(balancer, path):
     connection = http.client.HTTPConnection(*balancer.public, timeout=10)
-    connection.request("GET", f"{ARTIFACTS}/model?do=stream&seconds=2")
+    connection.request("GET", f"{path}?do=stream&seconds=2")
     begun = time.monotonic()
     answer = connection.getresponse()
     assert answer.readline() == b"first\n"
