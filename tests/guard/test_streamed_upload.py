@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, the mlops.mlflow contributors
-"""The parts of streamed uploads that need no store: collecting what comes in, and reading it in another thread."""
+"""The parts of streamed uploads: collecting what comes in, reading it in another thread, and taking it back."""
 
 from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import uuid
 
+import boto3
 import pytest
 from mlflow_guard import streamed_upload
 from mlflow_guard.streamed_upload import PIECE_BYTES, Broken, Incoming, _pieces
@@ -93,3 +95,37 @@ def test_a_reader_that_waits_can_be_stopped():
             await asyncio.to_thread(incoming.read, 6)
 
     asyncio.run(stopped())
+
+
+def test_a_cancelled_upload_is_taken_back(object_store):
+    """What happens when a server stops while a client still sends."""
+    s3 = boto3.client(
+        "s3",
+        endpoint_url=object_store.endpoint,
+        aws_access_key_id=object_store.access_key,
+        aws_secret_access_key=object_store.secret_key,
+        region_name="us-east-1",
+    )
+    bucket = f"b{uuid.uuid4().hex[:12]}"
+    s3.create_bucket(Bucket=bucket)
+
+    def begun() -> bool:
+        return bool(s3.list_multipart_uploads(Bucket=bucket).get("Uploads"))
+
+    async def endless():
+        for _ in range(20):
+            yield b"x" * PIECE_BYTES
+        await asyncio.sleep(3600)
+
+    async def cancelled():
+        upload = asyncio.ensure_future(streamed_upload.stream(lambda: s3, bucket, "key", {}, endless()))
+        async with asyncio.timeout(30):
+            while not await asyncio.to_thread(begun):
+                await asyncio.sleep(0.1)
+        upload.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(upload, 30)
+
+    asyncio.run(cancelled())
+    assert not begun()
+    assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
