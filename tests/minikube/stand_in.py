@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright: (c) 2026, the mlops.mlflow contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Stand-ins for minikube, docker, podman and id, by the name under which this file is called.
@@ -108,7 +107,7 @@ def profile(words: list[str]) -> None:
 
 
 def status(words: list[str]) -> None:
-    options, _ = parse(words, {"--profile", "--output"})
+    options = parse(words, {"--profile", "--output"})[0]
     name = options["--profile"]
     state = load(name)
     if state["status"] is None:  # the machine behind the profile is gone
@@ -158,7 +157,7 @@ def new_config(name: str, options: dict) -> dict:
 
 
 def change(words: list[str], target: dict) -> None:
-    options, _ = parse(words, {"--profile"})
+    options = parse(words, {"--profile"})[0]
     state = load(options["--profile"])
     save(options["--profile"], {**state, "status": target})
     leave(0)

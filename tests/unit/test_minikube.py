@@ -222,15 +222,20 @@ DONE = {
 HOSTS = {**REFUSED, **FAILED, **DONE}
 
 
+def put_stand_in(program: Path) -> None:
+    """The stand-in answers by the name of its file."""
+    program.write_text(f"#!{sys.executable}\n{STAND_IN.read_text(encoding='utf-8')}", encoding="utf-8")
+    program.chmod(0o755)
+
+
 def make(host: Host, home: Path, port: int, taken: int, archive: Path) -> dict:
     """Lay the machine out below its home folder, and say what Ansible has to know of it."""
     bin_dir = home / "programs"
     bin_dir.mkdir(parents=True)
     for name in NEEDED:
         (bin_dir / name).symlink_to(shutil.which(name) or sys.exit(f"there is no {name}"))
-    (bin_dir / "python3").symlink_to(sys.executable)
     for name in ("id", *host.programs):
-        (bin_dir / name).symlink_to(STAND_IN)
+        put_stand_in(bin_dir / name)
     (home / "scenario.json").write_text(json.dumps(host.scenario))
     if host.cluster is not None:
         config = {**CONFIG, "ExposedPorts": [f"127.0.0.1:{port}:30500"], **host.config} if host.cluster else None
@@ -384,7 +389,7 @@ def releases(tmp_path: Path) -> Iterator[str]:
     program = tmp_path / "releases/v1.39.0" / f"minikube-{platform.system().lower()}-{system}"
     program.parent.mkdir(parents=True)
     # The stand-in goes by its file's name, which is `minikube` where the role puts it.
-    shutil.copy(STAND_IN, program)
+    put_stand_in(program)
     program.with_name(f"{program.name}.sha256").write_text(hashlib.sha256(program.read_bytes()).hexdigest())
     handler = functools.partial(Releases, directory=str(tmp_path / "releases"))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
