@@ -4,7 +4,7 @@
 
 PORT does what the query of a request says: `do` is answer (default), sleep, close, half or stream; `seconds` says how
 long, and `at` names the only server that does it, the others answer. Port 5001 has the readiness, and for the test:
-/requests tells what came in, /set?ready=503 and /set?listen=0 change what the server does from now on.
+/requests tells what came in; /set?ready=503&reason=words and /set?listen=0 change what the server does from now on.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Backend:
 
     def __init__(self, name: str, port: int) -> None:
         self.name, self.port = name, port
-        self.ready = 200
+        self.ready, self.reason = 200, ""
         self.requests: list[dict] = []
         self.listener: ThreadingHTTPServer | None = None
 
@@ -129,10 +129,15 @@ class Control(Handler):
         address = urlsplit(self.path)
         for name, values in parse_qs(address.query).items():
             if name == "ready":
-                backend.ready = int(values[0])
+                backend.ready, backend.reason = int(values[0]), ""
+            elif name == "reason":
+                backend.reason = values[0]
             elif name == "listen":
                 backend.listen(values[0] == "1")
-        self.send(backend.ready if address.path == "/ready" else 200, backend.requests)
+        if address.path == "/ready":
+            self.send(backend.ready, {"status": "as told", "reason": backend.reason})
+        else:
+            self.send(200, backend.requests)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,8 @@ SPOOFED = {
     "X-Forwarded-For": "203.0.113.9",
     "X-Forwarded-Proto": "https",
     "X-Forwarded-Host": "evil.example",
+    "X-Forwarded-Port": "443",
+    "X-Real-IP": "203.0.113.9",
     "Forwarded": "for=203.0.113.9",
 }
 
@@ -288,10 +290,12 @@ def test_requests_go_to_both_servers(balancer):
 
 def test_a_server_that_is_not_ready_is_out_within_three_seconds(balancer):
     begun = time.monotonic()
-    balancer.order("alpha", "ready=503")
+    balancer.order("alpha", "ready=503&reason=database:+no+answer,+2+s")
     until(lambda: balancer.checks()["alpha"] == "DOWN", "alpha is out", 3)
     assert time.monotonic() - begun < 3
-    assert re.search(r"Server api/alpha is DOWN, reason: .*code: 503", balancer.log)
+    # With the time, and with what the server itself says.
+    form = r"^\d{4}-\d\d-\d\dT\S+ Server api/alpha is DOWN, reason: .*code: 503 database: no answer, 2 s"
+    assert re.search(form, balancer.log, re.MULTILINE)
     assert {reply.server for reply in balancer.many(10, "GET", API)} == {"beta"}
     assert {reply.server for reply in balancer.many(10, "GET", f"{ARTIFACTS}/x")} == {"beta"}
 
@@ -392,7 +396,7 @@ def test_half_an_answer_is_an_error_and_not_a_broken_answer(balancer, mark):
 def forwarded(request: dict) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name, value in request["headers"]:
-        if "forwarded" in name:
+        if "forwarded" in name or "real" in name:
             found.setdefault(name, []).append(value)
     return found
 
@@ -401,7 +405,8 @@ def test_what_a_client_says_of_itself_is_dropped(balancer):
     gateway = balancer.inspect()["NetworkSettings"]["Networks"][f"{balancer.name}_public"]["Gateway"]
     for headers in ({}, SPOOFED):
         seen = forwarded(balancer.ask("GET", API, headers=headers).document)
-        assert seen == {"x-forwarded-for": [gateway], "x-forwarded-proto": ["http"]}
+        port = [str(balancer.public[1])]
+        assert seen == {"x-forwarded-for": [gateway], "x-forwarded-proto": ["http"], "x-forwarded-port": port}
 
 
 def test_what_a_trusted_proxy_says_is_kept(deploy):
@@ -413,6 +418,8 @@ def test_what_a_trusted_proxy_says_is_kept(deploy):
         "x-forwarded-for": ["203.0.113.9", "127.0.0.1"],
         "x-forwarded-proto": ["https"],
         "x-forwarded-host": ["evil.example"],
+        "x-forwarded-port": ["443"],
+        "x-real-ip": ["203.0.113.9"],
         "forwarded": ["for=203.0.113.9"],
     }
     # The same from outside is not believed.
@@ -455,6 +462,51 @@ def test_a_stream_passes_through_while_it_comes(balancer, path):
     connection.close()
 
 
+def test_a_server_whose_name_is_gone_is_down_until_checks_find_it_ready(balancer):
+    balancer.compose("stop", "alpha")
+    # Longer than its name is looked up again.
+    time.sleep(6)
+    assert balancer.checks()["alpha"] == "DOWN"
+    assert {reply.server for reply in balancer.many(10, "GET", API)} == {"beta"}
+    balancer.compose("start", "alpha")
+    until(lambda: balancer.checks()["alpha"] == "UP", "alpha is back", 10)
+    log = balancer.log
+    assert log.rindex("Server api/alpha is UP, reason: ") > log.rindex("Server api/alpha is DOWN")
+
+
+def settle(balancer, folder: Path, **variables):
+    """The role's own waiting, on this deployment."""
+    variables = {
+        "load_balancer_project": balancer.name,
+        "load_balancer_servers": [{"name": server} for server in SERVERS],
+        "load_balancer_settle_seconds": 5,
+        **variables,
+    }
+    role = Role(folder)
+    include = {"name": "mlops.mlflow.load_balancer", "tasks_from": "settle"}
+    task = {"ansible.builtin.include_role": include, "vars": variables}
+    role.playbook.write_text(
+        json.dumps([{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [task]}])
+    )
+    answer = role(check=False)
+    return answer.code, " ".join(answer.text.replace("\\n", " ").split())
+
+
+def test_settling_waits_for_every_server_and_says_which_is_missing_and_why(balancer, tmp_path):
+    code, text = settle(balancer, tmp_path)
+    assert code == 0, text
+    balancer.order("alpha", "ready=503&reason=store:+no+answer,+2+s")
+    until(lambda: balancer.checks()["alpha"] == "DOWN", "alpha is out", 3)
+    code, text = settle(balancer, tmp_path)
+    assert code != 0
+    assert "After 5 seconds the load balancer does not use alpha (DOWN: " in text
+    assert "store: no answer, 2 s" in text
+    assert "beta (" not in text
+    code, text = settle(balancer, tmp_path, load_balancer_project="lbt-none")
+    assert code != 0
+    assert "lbt-none-load-balancer-1" in text
+
+
 def most_at_once(requests: list[dict]) -> int:
     """The highest number of them that were worked on at the same time."""
     return max(sum(r["begun"] <= other["begun"] < r["ended"] for r in requests) for other in requests)
@@ -465,7 +517,9 @@ def test_short_calls_wait_their_turn_and_artifacts_do_not(balancer, mark):
         calls = pool.submit(balancer.many, 24, "POST", f"{API}?do=sleep&seconds=1.5&{mark}")
         until(lambda: len(balancer.requests(mark)) == 16, "both servers have their share", 5)
         begun = time.monotonic()
-        assert balancer.ask("PUT", f"{ARTIFACTS}/x", body=b"x").status == 200
+        for path in (f"{ARTIFACTS}/x", f"/prefix{ARTIFACTS}/x", "/ajax-api/2.0/mlflow/upload-artifact?path=x"):
+            assert balancer.ask("PUT", path, body=b"x").status == 200
+        assert balancer.ask("GET", "/get-artifact?path=x").status == 200
         assert time.monotonic() - begun < 1
         assert not calls.done()
         assert {reply.status for reply in calls.result()} == {200}
@@ -480,7 +534,7 @@ def test_what_is_signed_goes_to_the_store_and_nothing_else(balancer):
     assert reply.server == "store"
     received = dict(reply.document["headers"])
     assert received["host"] == "store:8333"
-    assert "authorization" not in received
+    assert not {"authorization", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto"} & set(received)
     assert reply.document["path"] == signed
     assert balancer.ask("HEAD", signed).status == 200
     assert len(balancer.requests(signed, "store")) == 2
@@ -493,6 +547,9 @@ def test_what_is_signed_goes_to_the_store_and_nothing_else(balancer):
         ("GET", "/mlflow/1/model.bin?x=X-Amz-Signature"),
         ("GET", "/other/1/model.bin?X-Amz-Signature=0123"),
         ("GET", "/mlflowx/model.bin?X-Amz-Signature=0123"),
+        ("GET", "/mlflow/../other/1?X-Amz-Signature=0123"),
+        ("GET", "/mlflow/%2e%2E/other/1?X-Amz-Signature=0123"),
+        ("GET", "/mlflow/1?x=1%26X-Amz-Signature=0123"),
     ):
         assert balancer.ask(method, path).server in SERVERS, (method, path)
 
