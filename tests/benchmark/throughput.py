@@ -22,7 +22,8 @@ from tests.benchmark.processes import perform, say
 from tests.benchmark.report import Report
 
 FIGURE = "Metrics logged by {clients} clients at once"
-CLIENTS = 4
+MEMORY = "Memory after that load"
+CLIENTS = (4, 12)
 SECONDS = 20
 OURS, PLAIN = "ours", "mlflow server behind nginx, their own defaults"
 
@@ -42,30 +43,35 @@ def _memory(containers: list[str]) -> float:
     return sum(measure(container).pss_mib for container in containers)
 
 
+def _in_turns(report: Report, urls: dict[str, str], clients: int, repetitions: int) -> None:
+    figure = FIGURE.format(clients=clients)
+    rates: dict[str, list[float]] = {way: [] for way in urls}
+    tails: dict[str, list[float]] = {way: [] for way in urls}
+    for number in range(1, repetitions + 1):
+        for way, url in urls.items():
+            say(f"{way}, {clients} clients, {number} of {repetitions}")
+            result = run_load(url, "metrics", clients, SECONDS, "--clean")
+            rates[way].append(result["metrics_per_second"])
+            tails[way].append(result["latency"]["all"]["p99"] * 1000)
+    for way in urls:
+        report.add(figure, f"{way}: metrics per second", "1/s", rates[way])
+        report.add(figure, f"{way}: p99 of a call", "ms", tails[way])
+    rate = {way: statistics.median(rates[way]) for way in urls}
+    tail = {way: statistics.median(tails[way]) for way in urls}
+    report.add(figure, "metrics per second, plain : ours", "ratio", [rate[PLAIN] / rate[OURS]], target=0.5)
+    report.add(figure, "p99, ours : plain", "ratio", [tail[OURS] / tail[PLAIN]], target=0.5)
+
+
 def throughput(report: Report, deployment: Deployment, repetitions: int) -> None:
-    figure = FIGURE.format(clients=CLIENTS)
-    rates: dict[str, list[float]] = {OURS: [], PLAIN: []}
-    tails: dict[str, list[float]] = {OURS: [], PLAIN: []}
     say("preparing MLflow the plain way")
     with (
         built(TAG, RECIPE) as image,
         plain_server(deployment, image, "/opt/mlflow/bin/mlflow") as (plain, _),
         behind_nginx(deployment, plain) as (nginx, plain_url),
     ):
-        urls = {OURS: deployment.url, PLAIN: plain_url}
-        for number in range(1, repetitions + 1):
-            for way, url in urls.items():
-                say(f"{way}, {number} of {repetitions}")
-                result = run_load(url, "metrics", CLIENTS, SECONDS, "--clean")
-                rates[way].append(result["metrics_per_second"])
-                tails[way].append(result["latency"]["all"]["p99"] * 1000)
+        for clients in CLIENTS:
+            _in_turns(report, {OURS: deployment.url, PLAIN: plain_url}, clients, repetitions)
         memory = {OURS: _memory(deployment.public_side()), PLAIN: _memory([plain, nginx])}
-    for way in urls:
-        report.add(figure, f"{way}: metrics per second", "1/s", rates[way])
-        report.add(figure, f"{way}: p99 of a call", "ms", tails[way])
-        report.add(figure, f"{way}: memory afterwards, PSS", "MiB", [memory[way]])
-    ratio = {way: statistics.median(rates[way]) for way in urls}
-    tail = {way: statistics.median(tails[way]) for way in urls}
-    report.add(figure, "metrics per second, plain : ours", "ratio", [ratio[PLAIN] / ratio[OURS]], target=0.5)
-    report.add(figure, "p99, ours : plain", "ratio", [tail[OURS] / tail[PLAIN]], target=0.5)
-    report.add(figure, "PSS, ours : plain", "ratio", [memory[OURS] / memory[PLAIN]], target=0.5)
+    for way, mib in memory.items():
+        report.add(MEMORY, f"{way}: PSS", "MiB", [mib])
+    report.add(MEMORY, "PSS, ours : plain", "ratio", [memory[OURS] / memory[PLAIN]], target=0.5)

@@ -27,7 +27,7 @@ CASES: dict[str, tuple[dict, list[str]]] = {
     "a number too many": ({"public_address": "127.0.0.256"}, ["load_balancer_public_address", "256", "IP"]),
     "no networks": ({"networks": []}, ["load_balancer_networks", "at least one"]),
     "its own network": ({"networks": ["public"]}, ["load_balancer_networks", "public", "own"]),
-    "a negative limit": ({"requests_per_server": -1}, ["load_balancer_requests_per_server", "-1", "no limit"]),
+    "a negative limit": ({"requests_per_worker": -1}, ["load_balancer_requests_per_worker", "-1", "no limit"]),
     "checks without a pause": ({"check_interval_ms": 0}, ["load_balancer_check_interval_ms", "0", "milliseconds"]),
     "a slow start of hours": ({"slow_start_seconds": 9999}, ["load_balancer_slow_start_seconds", "9999", "600"]),
     "no time": ({"timeout_seconds": 0}, ["load_balancer_timeout_seconds", "0", "86400"]),
@@ -48,7 +48,7 @@ FINE = {
         "object_store": STORE,
         "trusted_proxies": ["10.0.0.0/8", "192.0.2.7", "fd00::/8", "::1"],
         "public_address": "::",
-        "requests_per_server": 0,
+        "requests_per_worker": 0,
         "slow_start_seconds": 0,
     },
 }
