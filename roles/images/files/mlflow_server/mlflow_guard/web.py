@@ -71,11 +71,14 @@ class InWorkspace:
 
 
 class Answer:
-    """The answer of a WSGI application, on its way from a thread to the event loop."""
+    """The answer of a WSGI application, on its way from a thread to the event loop.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, send: Send) -> None:
+    What is streamed is not waited for, as in MLflow's own way: clients that do not read must not keep the threads.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.ready: asyncio.Queue[Message | None] = asyncio.Queue()
         self._loop = loop
-        self._send = send
         self._start: Message | None = None
         self._started = False
 
@@ -94,36 +97,42 @@ class Answer:
         lengths = [value for name, value in self._start["headers"] if name == b"content-length"]
         return bool(lengths) and lengths[0].isdigit() and int(lengths[0]) <= SHORT_BYTES
 
-    def _hand_over(self, messages: list[Message]) -> None:
-        """Send, and wait until it is sent: a slow client slows the application down."""
+    def _with_start(self, message: Message) -> list[Message]:
+        before = [] if self._started else [self._start]
+        self._started = True
+        return [*before, message]
 
-        async def send_all() -> None:
-            for message in messages:
-                await self._send(message)
-
-        asyncio.run_coroutine_threadsafe(send_all(), self._loop).result()
-
-    def stream(self, chunks: Iterable[bytes]) -> None:
+    def _stream(self, chunks: Iterable[bytes]) -> None:
         for chunk in chunks:
-            before = [] if self._started else [self._start]
-            self._started = True
-            self._hand_over([*before, {"type": "http.response.body", "body": chunk, "more_body": True}])
+            for message in self._with_start({"type": "http.response.body", "body": chunk, "more_body": True}):
+                self._loop.call_soon_threadsafe(self.ready.put_nowait, message)
 
     def run(self, app: Callable, environ: dict) -> list[Message]:
-        """Let the application answer; return what is left to be sent."""
+        """Let the application answer; return what is left to be sent after what was streamed."""
         chunks = app(environ, self.start_response)
         try:
+            body = b""
             if self._start is not None and self._is_short():
                 body = b"".join(chunks)
             else:
-                self.stream(chunks)
-                body = b""
+                self._stream(chunks)
         finally:
             if hasattr(chunks, "close"):
                 chunks.close()
-        before = [] if self._started else [self._start]
-        self._started = True
-        return [*before, {"type": "http.response.body", "body": body}]
+        return self._with_start({"type": "http.response.body", "body": body})
+
+
+async def _read(receive: Receive) -> bytes | None:
+    """The body of a request; None, if the client went away before all of it was there."""
+    chunks = []
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        chunks.append(message.get("body", b""))
+        more = message.get("more_body", False)
+    return b"".join(chunks)
 
 
 class InThread:
@@ -137,19 +146,22 @@ class InThread:
             if scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": 1000})
             return
-        body = bytearray()
-        more = True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return  # nobody waits for an answer, and half a request is none
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
-        environ = build_environ(scope, bytes(body))
+        body = await _read(receive)
+        if body is None:
+            # Half a request is none. Nobody reads the answer, but the middlewares want one.
+            await send({"type": "http.response.start", "status": 400, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        environ = build_environ(scope, body)
+        del body
         loop = asyncio.get_running_loop()
+        answer = Answer(loop)
         context = contextvars.copy_context()
-        answer = Answer(loop, send)
-        for message in await loop.run_in_executor(_threads, context.run, answer.run, self.app, environ):
+        running = loop.run_in_executor(_threads, context.run, answer.run, self.app, environ)
+        running.add_done_callback(lambda _running: answer.ready.put_nowait(None))
+        while message := await answer.ready.get():
+            await send(message)
+        for message in await running:
             await send(message)
 
 
