@@ -21,10 +21,12 @@ from tests.benchmark.plain_server import plain_server
 from tests.benchmark.processes import perform, say
 from tests.benchmark.report import Report
 
-FIGURE = "Metrics logged by {clients} clients at once"
+FIGURE = "Metrics logged by {clients} clients at once, {batch} in a call"
 MEMORY = "Memory after that load"
-CLIENTS = (4, 12)
+# Clients at once, and metrics of a call: mlflow.log_metric sends one, log_metrics and autologging send more.
+LOADS = ((4, 50), (12, 50), (12, 1))
 SECONDS = 20
+WARM_UP_SECONDS = 8
 OURS, PLAIN = "ours", "mlflow server behind nginx, their own defaults"
 
 
@@ -43,14 +45,14 @@ def _memory(containers: list[str]) -> float:
     return sum(measure(container).pss_mib for container in containers)
 
 
-def _in_turns(report: Report, urls: dict[str, str], clients: int, repetitions: int) -> None:
-    figure = FIGURE.format(clients=clients)
+def _in_turns(report: Report, urls: dict[str, str], clients: int, batch: int, repetitions: int) -> None:
+    figure = FIGURE.format(clients=clients, batch=batch)
     rates: dict[str, list[float]] = {way: [] for way in urls}
     tails: dict[str, list[float]] = {way: [] for way in urls}
     for number in range(1, repetitions + 1):
         for way, url in urls.items():
-            say(f"{way}, {clients} clients, {number} of {repetitions}")
-            result = run_load(url, "metrics", clients, SECONDS, "--clean")
+            say(f"{way}, {clients} clients, {batch} metrics in a call, {number} of {repetitions}")
+            result = run_load(url, "metrics", clients, SECONDS, "--clean", "--batch", str(batch))
             rates[way].append(result["metrics_per_second"])
             tails[way].append(result["latency"]["all"]["p99"] * 1000)
     for way in urls:
@@ -69,8 +71,12 @@ def throughput(report: Report, deployment: Deployment, repetitions: int) -> None
         plain_server(deployment, image, "/opt/mlflow/bin/mlflow") as (plain, _),
         behind_nginx(deployment, plain) as (nginx, plain_url),
     ):
-        for clients in CLIENTS:
-            _in_turns(report, {OURS: deployment.url, PLAIN: plain_url}, clients, repetitions)
+        urls = {OURS: deployment.url, PLAIN: plain_url}
+        for way, url in urls.items():
+            say(f"{way}, to warm up")
+            run_load(url, "metrics", 2, WARM_UP_SECONDS, "--clean")
+        for clients, batch in LOADS:
+            _in_turns(report, urls, clients, batch, repetitions)
         memory = {OURS: _memory(deployment.public_side()), PLAIN: _memory([plain, nginx])}
     for way, mib in memory.items():
         report.add(MEMORY, f"{way}: PSS", "MiB", [mib])
