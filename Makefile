@@ -17,7 +17,7 @@ endif
 
 # A name with an underscore is another name of the playbook with a hyphen, for use by FQCN.
 PLAYBOOKS := $(basename $(notdir $(wildcard playbooks/*.yml)))
-DEPLOYMENTS := $(filter-out destroy verify,$(foreach name,$(PLAYBOOKS),$(if $(findstring _,$(name)),,$(name))))
+DEPLOYMENTS := $(filter-out destroy verify resilience minikube,$(foreach name,$(PLAYBOOKS),$(if $(findstring _,$(name)),,$(name))))
 
 .PHONY: help
 help:
@@ -27,6 +27,8 @@ help:
 		'' \
 		'  make verify     verify the running deployment again' \
 		'  make destroy    take down what is deployed, and everything that belongs to it' \
+		'  make resilience break the running deployment under load, and print what its clients noticed' \
+		'  make scalability  print and plot throughput for 1, 2 and 4 servers' \
 		'' \
 		'Development:' \
 		'  make test       all tests, or the stages named: make test STAGES="lint unit"' \
@@ -65,6 +67,14 @@ docs: venv
 .PHONY: benchmark
 benchmark: venv
 	python tests/benchmark/run.py $(ARGS)
+
+.PHONY: resilience
+resilience: venv
+	python -m tests.resilience $(ARGS)
+
+.PHONY: scalability
+scalability: venv
+	python tests/benchmark/scalability.py $(ARGS)
 
 .PHONY: lock
 lock:

@@ -34,6 +34,7 @@ class Deployment:
         self.playbook = playbook
         self.port = port
         self.name = f"benchmark-{playbook}"
+        self.variables: dict[str, object] = {}
         self.home = Path("~/.local/share/mlops.mlflow").expanduser() / self.name
         self.secrets = Path("~/.config/mlops.mlflow/localhost").expanduser() / self.name
 
@@ -45,7 +46,8 @@ class Deployment:
 
     def _playbook(self, name: str, timeout: float) -> int:
         """Run a playbook and return how many tasks changed something."""
-        variables = {"deployment_name": self.name, "deployment": self.name, "deployment_public_port": self.port}
+        names = {"deployment_name": self.name, "deployment": self.name, "deployment_public_port": self.port}
+        variables = {**self.variables, **names}
         done = perform(
             [
                 "ansible-playbook",
@@ -88,6 +90,11 @@ class Deployment:
 
     def compose(self, *words: str) -> str:
         return perform(["docker", "compose", *words], cwd=self.home).stdout
+
+    def public_side(self) -> list[str]:
+        """The containers between the clients and the data: servers, and the load balancer where there is one."""
+        wanted = [name for name in self._running_services() if name.startswith(("mlflow-server", "load-balancer"))]
+        return self.compose("ps", "--quiet", *wanted).split()
 
     def server(self) -> str:
         """The container of the (first) server."""

@@ -53,8 +53,9 @@ def size(image: str) -> int:
 
 def _base() -> str:
     """The base on which our own image was built, where it was made here."""
-    ours = ["docker", "image", "ls", "--quiet", "--no-trunc", "--filter", "label=mlops.mlflow.component=base"]
-    found = perform(ours).stdout.split()
+    # By its name too: what was built on it has the label as well.
+    ours = ["--filter", "label=mlops.mlflow.component=base", "--filter", "reference=*/debian"]
+    found = perform(["docker", "image", "ls", "--quiet", "--no-trunc", *ours]).stdout.split()
     return found[0] if found else "docker.io/library/debian:bookworm-slim"
 
 

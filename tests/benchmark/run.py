@@ -23,11 +23,12 @@ from tests.benchmark import figures, machine
 from tests.benchmark.deployment import Deployment
 from tests.benchmark.processes import BUILD_SECONDS, StepFailed, perform, say
 from tests.benchmark.report import Report
+from tests.benchmark.throughput import throughput
 from tests.runner import docker
 from tests.runner.stages import port_is_free
 
-FIGURES = ("deploy", "second", "destroy", "image", "memory", "module", "guard")
-PLAYBOOKS = ("single-az", "local")
+FIGURES = ("deploy", "second", "destroy", "image", "memory", "module", "guard", "throughput")
+PLAYBOOKS = ("single-az", "local", "multi-az")
 INTERRUPTED = 130
 
 
@@ -87,6 +88,8 @@ def measure(given: argparse.Namespace, deployment: Deployment, report: Report) -
         figures.check(report, deployment, given.repetitions)
     if "memory" in only:
         figures.memory(report, deployment)
+    if "throughput" in only:
+        throughput(report, deployment, given.repetitions)
     images = deployment.images()
     deployment.destroy()
     if only & {"deploy", "second", "destroy"}:

@@ -21,18 +21,21 @@ from tests.benchmark.plain_server import plain_server
 from tests.benchmark.processes import perform, say
 from tests.benchmark.report import Report
 
-FIGURE = "Metrics logged by {clients} clients at once"
-CLIENTS = 4
+FIGURE = "Metrics logged by {clients} clients at once, {batch} in a call"
+MEMORY = "Memory after that load"
+# Clients at once, and metrics of a call: mlflow.log_metric sends one, log_metrics and autologging send more.
+LOADS = ((4, 50), (12, 50), (12, 1))
 SECONDS = 20
+WARM_UP_SECONDS = 8
 OURS, PLAIN = "ours", "mlflow server behind nginx, their own defaults"
 
 
-def run_load(url: str, profile: str, clients: int, seconds: float) -> dict:
+def run_load(url: str, profile: str, clients: int, seconds: float, *more: str) -> dict:
     """What the load generator says of one run; a failed or lost call stops the benchmark."""
     with tempfile.TemporaryDirectory(prefix="mlops-mlflow-benchmark-") as folder:
         perform(
             ["python", "-m", "tests.load", "--url", url, "--profile", profile, "--processes", str(clients)]
-            + ["--seconds", str(seconds), "--output", folder, "--fail-on-failed-calls", "--clean"],
+            + ["--seconds", str(seconds), "--output", folder, "--fail-on-failed-calls", *more],
             timeout=seconds + 300,
         )
         return json.loads((Path(folder) / "result.json").read_text(encoding="utf-8"))
@@ -42,10 +45,26 @@ def _memory(containers: list[str]) -> float:
     return sum(measure(container).pss_mib for container in containers)
 
 
+def _in_turns(report: Report, urls: dict[str, str], clients: int, batch: int, repetitions: int) -> None:
+    figure = FIGURE.format(clients=clients, batch=batch)
+    rates: dict[str, list[float]] = {way: [] for way in urls}
+    tails: dict[str, list[float]] = {way: [] for way in urls}
+    for number in range(1, repetitions + 1):
+        for way, url in urls.items():
+            say(f"{way}, {clients} clients, {batch} metrics in a call, {number} of {repetitions}")
+            result = run_load(url, "metrics", clients, SECONDS, "--clean", "--batch", str(batch))
+            rates[way].append(result["metrics_per_second"])
+            tails[way].append(result["latency"]["all"]["p99"] * 1000)
+    for way in urls:
+        report.add(figure, f"{way}: metrics per second", "1/s", rates[way])
+        report.add(figure, f"{way}: p99 of a call", "ms", tails[way])
+    rate = {way: statistics.median(rates[way]) for way in urls}
+    tail = {way: statistics.median(tails[way]) for way in urls}
+    report.add(figure, "metrics per second, plain : ours", "ratio", [rate[PLAIN] / rate[OURS]], target=0.5)
+    report.add(figure, "p99, ours : plain", "ratio", [tail[OURS] / tail[PLAIN]], target=0.5)
+
+
 def throughput(report: Report, deployment: Deployment, repetitions: int) -> None:
-    figure = FIGURE.format(clients=CLIENTS)
-    rates: dict[str, list[float]] = {OURS: [], PLAIN: []}
-    tails: dict[str, list[float]] = {OURS: [], PLAIN: []}
     say("preparing MLflow the plain way")
     with (
         built(TAG, RECIPE) as image,
@@ -53,19 +72,12 @@ def throughput(report: Report, deployment: Deployment, repetitions: int) -> None
         behind_nginx(deployment, plain) as (nginx, plain_url),
     ):
         urls = {OURS: deployment.url, PLAIN: plain_url}
-        for number in range(1, repetitions + 1):
-            for way, url in urls.items():
-                say(f"{way}, {number} of {repetitions}")
-                result = run_load(url, "metrics", CLIENTS, SECONDS)
-                rates[way].append(result["metrics_per_second"])
-                tails[way].append(result["latency"]["p99"] * 1000)
+        for way, url in urls.items():
+            say(f"{way}, to warm up")
+            run_load(url, "metrics", 2, WARM_UP_SECONDS, "--clean")
+        for clients, batch in LOADS:
+            _in_turns(report, urls, clients, batch, repetitions)
         memory = {OURS: _memory(deployment.public_side()), PLAIN: _memory([plain, nginx])}
-    for way in urls:
-        report.add(figure, f"{way}: metrics per second", "1/s", rates[way])
-        report.add(figure, f"{way}: p99 of a call", "ms", tails[way])
-        report.add(figure, f"{way}: memory afterwards, PSS", "MiB", [memory[way]])
-    ratio = {way: statistics.median(rates[way]) for way in urls}
-    tail = {way: statistics.median(tails[way]) for way in urls}
-    report.add(figure, "metrics per second, plain : ours", "ratio", [ratio[PLAIN] / ratio[OURS]], target=0.5)
-    report.add(figure, "p99, ours : plain", "ratio", [tail[OURS] / tail[PLAIN]], target=0.5)
-    report.add(figure, "PSS, ours : plain", "ratio", [memory[OURS] / memory[PLAIN]], target=0.5)
+    for way, mib in memory.items():
+        report.add(MEMORY, f"{way}: PSS", "MiB", [mib])
+    report.add(MEMORY, "PSS, ours : plain", "ratio", [memory[OURS] / memory[PLAIN]], target=0.5)

@@ -73,7 +73,7 @@ def test_serve_becomes_the_server_and_shows_no_secret(deploy, cluster):
         environment = dict(line.split("=", 1) for line in lines if line)
         command = Path(f"/proc/{server}/cmdline").read_text()
         assert "uvicorn" in command
-        assert "mlflow.server.fastapi_app:app" in command
+        assert "mlflow_guard.web:app" in command
         assert HOSTILE not in command + json.dumps(environment, ensure_ascii=False)
         deployment.assert_no_secret(command + "\n".join(environment.values()))
         assert environment["MLFLOW_FLASK_SERVER_SECRET_KEY"] == secret

@@ -188,4 +188,5 @@ def fresh_role(tmp_path) -> Role:
 @pytest.fixture(scope="session")
 def images(tmp_path_factory) -> dict:
     """The images as the role supplies them: builds what is missing, which takes minutes the first time."""
-    return Role(tmp_path_factory.mktemp("images"))().resolved
+    components = ["postgres", "object_store", "mlflow_server", "load_balancer"]
+    return Role(tmp_path_factory.mktemp("images"))(images_components=components).resolved

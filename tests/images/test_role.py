@@ -25,6 +25,7 @@ PINNED = {
     "postgres": "docker.io/library/postgres:15.18-bookworm",
     "seaweedfs": "docker.io/chrislusf/seaweedfs:4.48",
     "minio": "quay.io/minio/minio:RELEASE.2025-09-07T16-13-09Z",
+    "load_balancer": "docker.io/library/haproxy:3.0.28",
     "mlflow_server": "registry.example/mlflow-server:1",
 }
 PROBE = "Ask each registry for the image"
@@ -146,7 +147,11 @@ def test_a_second_run_changes_nothing_and_asks_nobody(role, images):
 def test_from_a_registry_minio_included_and_kept_when_it_goes_away(fresh_role, registry, tiny):
     places = {name: registry(tiny, reference) for name, reference in PINNED.items() if name != "seaweedfs"}
     forget(registry)
-    options = {"images_registry_mirrors": registry.mirrors, "images_mlflow_server_reference": PINNED["mlflow_server"]}
+    options = {
+        "images_components": ["postgres", "object_store", "mlflow_server", "load_balancer"],
+        "images_registry_mirrors": registry.mirrors,
+        "images_mlflow_server_reference": PINNED["mlflow_server"],
+    }
 
     check = fresh_role("--check", **options)
     assert check.changed > 0
@@ -159,6 +164,7 @@ def test_from_a_registry_minio_included_and_kept_when_it_goes_away(fresh_role, r
     assert {name: image["reference"] for name, image in first.resolved.items()} == {
         "postgres": places["postgres"],
         "object_store": places["minio"],
+        "load_balancer": places["load_balancer"],
         "mlflow_server": places["mlflow_server"],
     }
     assert {image["supply"] for image in first.resolved.values()} == {"registry"}

@@ -23,6 +23,9 @@ from tests.runner.commands import ROOT, environment
 LOAD_SECONDS = 1800
 # After it was told to stop: the calls under way, with their retries, and reading everything back.
 END_SECONDS = 600
+# A fault is seen by then, if it is to be seen.
+NOTICED_SECONDS = 4
+RECOVERY_SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -113,12 +116,13 @@ def perform_scenario(scenario: Scenario, target: Target, pace: Pace, folder: Pat
         scenario.fault(target)
         lasted = time.time() - start
         say(f"{scenario.name}: over after {lasted:.1f} s, waiting until all is healthy")
-        target.deployment.wait_until_healthy()
+        _wait_for_recovery(target, start)
         _steady(process, pace.steady)
         say(f"{scenario.name}: stopping the load and reading everything back")
         result = _result(process, folder)
     if scenario.undo:
         scenario.undo(target)
+    proof = result["read_back"]
     return Outcome(
         scenario=scenario.name,
         meaning=scenario.meaning,
@@ -127,14 +131,28 @@ def perform_scenario(scenario: Scenario, target: Target, pace: Pace, folder: Pat
         failed_calls=result["failed_calls"],
         retried_calls=result["retried_calls"],
         runs=result["runs"],
-        lost_runs=result["lost_runs"],
-        lost_writes=result["lost_writes"],
-        not_checked=result["not_checked"],
-        longest_gap=result["longest_gap"],
+        lost_runs=len(proof["lost_runs"]),
+        lost_writes=sum(proof["lost_writes"].values()) + result["wrong_answers"],
+        not_checked=proof["not_checked"] + sum(bool(worker["died"]) for worker in result["workers"]),
+        longest_gap=result["longest_gap"]["seconds"],
         fault_seconds=lasted,
         absences=_absences(target, start),
         folder=str(folder),
     )
+
+
+def _wait_for_recovery(target: Target, start: float) -> None:
+    """Until all is healthy, and the load balancer uses every server again that it had given up."""
+    time.sleep(NOTICED_SECONDS)
+    end = time.monotonic() + RECOVERY_SECONDS
+    while True:
+        target.deployment.wait_until_healthy()
+        missing = [each.server for each in _absences(target, start) if each.back is None]
+        if not missing:
+            return
+        if time.monotonic() > end:
+            raise StepFailed(f"The load balancer did not use {', '.join(missing)} again within {RECOVERY_SECONDS} s.")
+        time.sleep(0.5)
 
 
 def _absences(target: Target, start: float) -> list[balancer.Absence]:

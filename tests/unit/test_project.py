@@ -18,7 +18,9 @@ from ansible.utils.version import SemanticVersion
 ROOT = Path(__file__).resolve().parents[2]
 GALAXY = yaml.safe_load((ROOT / "galaxy.yml").read_text(encoding="utf-8"))
 PLAYBOOKS = sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
-DEPLOYMENTS = [name for name in PLAYBOOKS if name not in {"destroy", "verify"} and "_" not in name]
+# What is done with a deployment, and not one itself.
+ACTIONS = {"destroy", "verify", "resilience", "minikube"}
+DEPLOYMENTS = [name for name in PLAYBOOKS if name not in ACTIONS and "_" not in name]
 
 
 def project_files() -> list[Path]:
@@ -125,7 +127,7 @@ def test_readme_names_every_deployment_and_command() -> None:
     for name in DEPLOYMENTS:
         assert f"playbooks/{name}.yml" in readme, name
         assert f"make {name}" in readme, name
-    for command in ("make test", "make destroy", "make verify"):
+    for command in ("make test", "make destroy", "make verify", "make resilience", "make scalability"):
         assert command in readme, command
 
 

@@ -30,11 +30,17 @@ FOREIGN_VARIABLES = (
 )
 
 
+MLFLOW_APPLICATION = "mlflow.server.fastapi_app:app"
+APPLICATION = "mlflow_guard.web:app"
+
+
 def become(command: list[str], *, extra_env: dict[str, str], **_options: object) -> NoReturn:
     """Become the web server, with the command and the variables that MLflow made for it."""
+    # The same application with shorter ways; with another one, such as that of basic-auth, nothing is changed.
+    words = [APPLICATION if word == MLFLOW_APPLICATION else str(word) for word in command]
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execvpe(command[0], [str(word) for word in command], {**os.environ, **extra_env})
+    os.execvpe(words[0], words, {**os.environ, **extra_env})
 
 
 def main() -> None:

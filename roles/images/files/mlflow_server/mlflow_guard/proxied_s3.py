@@ -1,30 +1,92 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, the mlops.mlflow contributors
-"""Artifacts on S3 that really go through the server.
+"""Artifacts on S3 that really go through the public address.
 
 A server whose destination is S3 tells its clients so, and clients from MLflow 3.17 on then fetch every artifact by a
 presigned URL from the store itself, whatever its size. That URL holds the endpoint as the server knows it, which in a
 deployment of ours leads into a network that no client reaches: every download hangs until its retries are used up.
-MLflow has no option against it. It asks the repository's class what it can do, so this one, taken in place of
-MLflow's own through the entry point `mlflow.artifact_repository`, can do the same without presigned URLs.
+MLflow has no option against it. It asks the repository's class what it can do, so the ones here, taken in place of
+MLflow's own through the entry point `mlflow.artifact_repository`, can do less, or do it by another way. And they pass
+uploads on while they come in, which MLflow's own does not do.
 """
 
 from __future__ import annotations
 
 import os
+import posixpath
+import threading
+from contextlib import contextmanager
+from mimetypes import guess_type
+from urllib.parse import urlsplit, urlunsplit
 
-from mlflow.store.artifact.artifact_repo import ArtifactRepository
+from boto3.exceptions import Boto3Error
+from botocore.exceptions import BotoCoreError, ClientError
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import BAD_REQUEST, TEMPORARILY_UNAVAILABLE
+from mlflow.store.artifact.artifact_repo import ArtifactRepository, MultipartDownloadMixin, StreamUploadMixin
 from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository
 
+from mlflow_guard.streamed_upload import CONFIG, Broken, stream
+
 PRESIGNED_URLS = "MLFLOW_GUARD_PRESIGNED_URLS"
+# Clients reach the store itself.
+DIRECT = "true"
+# Clients reach it through the public address: a load balancer passes what carries a signature on to the store.
+PUBLIC = "public"
 
 
-class ProxiedS3ArtifactRepository(ArtifactRepository):
+_MAKING_A_CLIENT = threading.Lock()
+
+
+@contextmanager
+def _reasons(key: str):
+    """Errors as the server can answer them. It knows MLflow's only, and says 500 without a word for all others."""
+    try:
+        yield
+    except Broken as error:
+        raise MlflowException(
+            f"The upload of {posixpath.basename(key)} broke off, nothing of it was kept: {error}",
+            error_code=BAD_REQUEST,
+        ) from error
+    except (BotoCoreError, ClientError, Boto3Error) as error:
+        # Worth a retry.
+        raise MlflowException(
+            f"The artifact store did not take {posixpath.basename(key)}: {type(error).__name__}: {error}",
+            error_code=TEMPORARILY_UNAVAILABLE,
+        ) from error
+
+
+class ProxiedS3ArtifactRepository(ArtifactRepository, StreamUploadMixin):
     """MLflow's repository for S3 without its multipart and presigned abilities."""
 
     def __init__(self, artifact_uri: str, tracking_uri: str | None = None, registry_uri: str | None = None) -> None:
         super().__init__(artifact_uri, tracking_uri, registry_uri)
         self._s3 = S3ArtifactRepository(artifact_uri, tracking_uri=tracking_uri, registry_uri=registry_uri)
+
+    def _object(self, file_name: str, artifact_path: str | None) -> tuple[str, str, dict]:
+        """Bucket, key and further arguments of an upload, as MLflow's own repository has them for a file."""
+        bucket, folder = self._s3.parse_s3_compliant_uri(self._s3.artifact_uri)
+        name = posixpath.basename(file_name)
+        kind, encoding = guess_type(name)
+        extra = {"ContentType": kind} if kind else {}
+        extra |= {"ContentEncoding": encoding} if encoding else {}
+        extra |= self._s3._bucket_owner_params | (self._s3.get_s3_file_upload_extra_args() or {})
+        return bucket, posixpath.join(folder, artifact_path or "", name), extra
+
+    def _client(self):
+        # boto3 makes one client after the other only, and MLflow wants a new one every few minutes.
+        with _MAKING_A_CLIENT:
+            return self._s3._get_s3_client()
+
+    def log_artifact_from_stream(self, stream, artifact_file_name, artifact_path=None):
+        bucket, key, extra = self._object(artifact_file_name, artifact_path)
+        with _reasons(key):
+            self._client().upload_fileobj(stream, bucket, key, ExtraArgs=extra, Config=CONFIG)
+
+    async def log_artifact_from_async_stream(self, chunks, artifact_file_name, artifact_path=None):
+        bucket, key, extra = self._object(artifact_file_name, artifact_path)
+        with _reasons(key):
+            await stream(self._client, bucket, key, extra, chunks)
 
     def log_artifact(self, local_file, artifact_path=None):
         self._s3.log_artifact(local_file, artifact_path)
@@ -45,8 +107,21 @@ class ProxiedS3ArtifactRepository(ArtifactRepository):
         self._s3.upload_archived_trace_data_bytes(data)
 
 
+class PubliclyPresignedS3ArtifactRepository(ProxiedS3ArtifactRepository, MultipartDownloadMixin):
+    """The same, with presigned URLs for downloads that lead to the address that the client has asked."""
+
+    def get_download_presigned_url(self, artifact_path, expiration=300):
+        import flask
+
+        signed = self._s3.get_download_presigned_url(artifact_path, expiration=expiration)
+        # Signed for the store's own name, which the load balancer puts in again.
+        parts = urlsplit(signed.url)
+        signed.url = urlunsplit(parts._replace(scheme=flask.request.scheme, netloc=flask.request.host))
+        return signed
+
+
 def s3_repository(artifact_uri: str, tracking_uri: str | None = None, registry_uri: str | None = None):
-    """MLflow's own repository where MLFLOW_GUARD_PRESIGNED_URLS=true says that clients reach the store, else ours."""
-    presigned = os.environ.get(PRESIGNED_URLS, "false") == "true"
-    repository = S3ArtifactRepository if presigned else ProxiedS3ArtifactRepository
+    """MLflow's own repository where clients reach the store, else one of ours: see MLFLOW_GUARD_PRESIGNED_URLS."""
+    ways = {DIRECT: S3ArtifactRepository, PUBLIC: PubliclyPresignedS3ArtifactRepository}
+    repository = ways.get(os.environ.get(PRESIGNED_URLS, "false"), ProxiedS3ArtifactRepository)
     return repository(artifact_uri, tracking_uri=tracking_uri, registry_uri=registry_uri)

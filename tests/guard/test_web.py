@@ -1,0 +1,332 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, the mlops.mlflow contributors
+"""The shorter ways through MLflow's web application: the same answers as MLflow's own, and what is better."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+
+import pytest
+import servers
+import sqlalchemy as sa
+from fastapi import FastAPI
+from mlflow.server import constants, fastapi_app
+from mlflow.server.handlers import STATIC_PREFIX_ENV_VAR
+from mlflow.store.db.utils import _initialize_tables
+from mlflow.utils import workspace_context
+from mlflow_guard import web
+from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware
+
+ORIGIN, HOST, RUN = "https://notebook.example", "mlflow.example", "0123456789abcdef" * 2
+BIG = bytes(range(256)) * (3 * 2**12)
+API, ARTIFACTS = "/api/2.0/mlflow", "/api/2.0/mlflow-artifacts/artifacts"
+METRICS = [{"key": "loss", "value": 0.5, "timestamp": 1700000000000, "step": step} for step in range(3)]
+CREATE = {"experiment_id": "0", "run_name": "new", "start_time": 1700000000000}
+PREFLIGHT = {"Origin": ORIGIN, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "X-A"}
+
+# Name, method, path, headers, body, status. The order matters.
+ASKED = [
+    ("health", "GET", "/health", {}, None, 200),
+    ("version", "GET", "/version", {}, None, 200),
+    ("server_info", "GET", "/api/3.0/mlflow/server-info", {}, None, 200),
+    ("experiment", "GET", f"{API}/experiments/get?experiment_id=0", {}, None, 200),
+    ("allowed_origin", "GET", f"{API}/experiments/get?experiment_id=0", {"Origin": ORIGIN}, None, 200),
+    ("create", "POST", f"{API}/runs/create", {}, CREATE, 200),
+    ("batch", "POST", f"{API}/runs/log-batch", {}, {"run_id": RUN, "metrics": METRICS}, 200),
+    ("search", "POST", f"{API}/runs/search", {}, {"experiment_ids": ["0"]}, 200),
+    ("unknown_run", "GET", f"{API}/runs/get?run_id=nix", {}, None, 404),
+    ("malformed", "POST", f"{API}/runs/log-batch", {}, b'{"run_id": [', 500),
+    ("invalid", "POST", f"{API}/runs/search", {}, {"experiment_ids": 3}, 400),
+    ("unknown_path", "GET", "/no/such/path", {}, None, 404),
+    ("method", "DELETE", f"{API}/runs/search", {}, None, 405),
+    ("head", "HEAD", "/static-files/favicon.ico", {}, None, 200),
+    ("head_refused", "HEAD", f"{API}/experiments/get?experiment_id=0", {}, None, 400),
+    ("preflight", "OPTIONS", f"{API}/runs/search", PREFLIGHT, None, 200),
+    ("options", "OPTIONS", f"{API}/runs/search", {}, None, 204),
+    ("foreign_origin", "POST", f"{API}/runs/search", {"Origin": "https://evil.example"}, {}, 403),
+    ("foreign_host", "GET", f"{API}/experiments/get?experiment_id=0", {"Host": "evil.example"}, None, 403),
+    ("workspace", "GET", f"{API}/experiments/get?experiment_id=0", {"X-MLFLOW-WORKSPACE": "team"}, None, 500),
+    ("no_workspace", "GET", f"{API}/experiments/get?experiment_id=0", {"X-MLFLOW-WORKSPACE": " "}, None, 200),
+    ("page", "GET", "/", {}, None, 200),
+    ("file", "GET", "/static-files/favicon.ico", {}, None, 200),
+    ("unchanged", "GET", "/static-files/favicon.ico", {"If-None-Match": "*"}, None, 304),
+    ("artifact", "GET", f"/get-artifact?run_uuid={RUN}&path=big.bin", {}, None, 200),
+    ("range", "GET", "/static-files/favicon.ico", {"Range": "bytes=2-9"}, None, 206),
+    ("upload", "PUT", f"{ARTIFACTS}/a/b.bin", {}, BIG, 200),
+    ("download", "GET", f"{ARTIFACTS}/a/b.bin", {}, None, 200),
+    ("listing", "GET", f"{ARTIFACTS}?path=a", {}, None, 200),
+    ("gateway", "POST", "/gateway/no-such/mlflow/invocations", {}, {"messages": []}, 404),
+]
+
+
+@pytest.fixture(scope="module")
+def ports(tmp_path_factory):
+    """Servers by (prefix, application), each with its own copy of one database and one folder of artifacts."""
+    folder = tmp_path_factory.mktemp("web")
+    template = folder / "template"
+    kept = template / "artifacts/0" / RUN / "artifacts"
+    kept.mkdir(parents=True)
+    (kept / "big.bin").write_bytes(BIG)
+    engine = sa.create_engine(f"sqlite:///{template}/mlflow.db", poolclass=sa.pool.NullPool)
+    _initialize_tables(engine)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO experiments (experiment_id, name, artifact_location, lifecycle_stage, workspace)"
+            " VALUES (0, 'Default', 'mlflow-artifacts:/0', 'active', 'default')"
+        )
+        connection.exec_driver_sql(
+            "INSERT INTO runs (run_uuid, name, user_id, source_type, status, start_time, lifecycle_stage,"
+            f" experiment_id, artifact_uri) VALUES ('{RUN}', 'old', 'me', 'LOCAL', 'RUNNING', 1600000000000, 'active',"
+            f" 0, 'mlflow-artifacts:/0/{RUN}/artifacts')"
+        )
+    variables = {
+        **{name: value for name, value in os.environ.items() if "MLFLOW_" not in name},
+        "PYTHONPATH": str(web.__file__).rsplit("/", 2)[0],
+        constants.BACKEND_STORE_URI_ENV_VAR: "sqlite:///mlflow.db",
+        constants.ARTIFACT_ROOT_ENV_VAR: "mlflow-artifacts:/",
+        constants.ARTIFACTS_DESTINATION_ENV_VAR: "artifacts",
+        constants.SERVE_ARTIFACTS_ENV_VAR: "true",
+        "MLFLOW_SERVER_ALLOWED_HOSTS": HOST,
+        "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": ORIGIN,
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "PYTHONHASHSEED": "0",  # the order of methods in Allow
+    }
+    found, running = {}, []
+    try:
+        for prefix in ("", "/ml"):
+            for application in ("mlflow.server.fastapi_app:app", "mlflow_guard.web:app"):
+                name, port = f"{prefix[1:]}{application.split('.')[0]}", servers.free_port()
+                shutil.copytree(template, folder / name)
+                command = [sys.executable, "-m", "uvicorn", "--port", str(port), "--no-access-log", application]
+                environment = {**variables, **({STATIC_PREFIX_ENV_VAR: prefix} if prefix else {})}
+                with (folder / f"{name}.log").open("w") as log:
+                    options = {"cwd": folder / name, "env": environment, "stdout": log, "stderr": log}
+                    running.append(subprocess.Popen(command, **options))
+                found.setdefault(prefix, []).append(port)
+        for port, process in zip(sum(found.values(), []), running):
+            servers.wait_until(lambda port=port: servers.port_open(port), f"uvicorn, {folder}", process=process)
+        yield found
+    finally:
+        for process in running:
+            servers.end(process)
+
+
+def ask(port: int, method: str, path: str, headers: dict, body) -> tuple[int, list, bytes]:
+    """Status, headers without those that differ by nature, and body with ids and times replaced."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    sent = json.dumps(body).encode() if isinstance(body, dict) else body
+    connection.request(method, path, sent, {"Host": HOST, "Content-Type": "application/json", **headers})
+    answer = connection.getresponse()
+    text = answer.read()
+    connection.close()
+    if len(text) < 10000:
+        text = re.sub(rb"[0-9a-f]{32}", lambda found: b"OLD" if found[0] == RUN.encode() else b"NEW", text)
+    # The date, the gateway's time (but it has to be there), and of a temporary file, its time and name.
+    differing = {"date", "x-mlflow-gateway-duration-ms", *(("last-modified", "etag") if path.endswith(".bin") else ())}
+    return answer.status, [(name, "" if name in differing else value) for name, value in answer.getheaders()], text
+
+
+@pytest.mark.parametrize("prefix", ["", "/ml"])
+@pytest.mark.parametrize("case", ASKED, ids=[case[0] for case in ASKED])
+def test_answers_are_those_of_mlflow(ports, prefix, case):
+    _name, method, path, headers, body, status = case
+    theirs, ours = (ask(port, method, prefix + path, headers, body) for port in ports[prefix])
+    assert ours == theirs
+    assert ours[0] == status
+    if method == "GET" and path.endswith(".bin"):
+        assert ours[2] == BIG
+
+
+SCOPE = {"type": "http", "method": "POST", "path": "/", "query_string": b"", "http_version": "1.1", "headers": []}
+WHOLE = [{"type": "http.request", "body": b"a", "more_body": True}, {"type": "http.request", "body": b"b"}]
+
+
+def answers(app, received=WHOLE, sending=None, scope=SCOPE) -> list[dict]:
+    """What an ASGI application sends; `sending` is awaited with each message before it counts as sent."""
+    sent, coming = [], iter(received)
+
+    async def receive():
+        return next(coming)
+
+    async def send(message):
+        if sending:
+            await sending(message)
+        sent.append(message)
+
+    asyncio.run(asyncio.wait_for(app(dict(scope), receive, send), 10))
+    return sent
+
+
+class Wsgi:
+    """A WSGI application that answers with chunks: bytes, calls that give bytes, and exceptions to raise."""
+
+    def __init__(self, *chunks, status="200 OK", length=None) -> None:
+        self.chunks, self.status, self.bodies, self.made, self.closed = chunks, status, [], 0, 0
+        self.headers = [("X-A ", " b")] + ([("Content-Length", str(length))] if length is not None else [])
+
+    def __call__(self, environ, start_response):
+        self.bodies.append(environ["wsgi.input"].read())
+        start_response(self.status, self.headers)
+        return self
+
+    def __iter__(self):
+        for chunk in self.chunks:
+            if isinstance(chunk, Exception):
+                raise chunk
+            self.made += 1
+            yield chunk() if callable(chunk) else chunk
+
+    def close(self):
+        self.closed += 1
+
+
+def part(body: bytes, more: bool = True) -> dict:
+    return {"type": "http.response.body", "body": body, **({"more_body": True} if more else {})}
+
+
+@pytest.mark.parametrize(
+    ("wsgi", "code", "bodies"),
+    [
+        (Wsgi(b"x", b"", b"yz", length=3), 200, [part(b"xyz", False)]),
+        (Wsgi(length=0), 200, [part(b"", False)]),
+        (Wsgi(status="204 NO CONTENT"), 204, [part(b"", False)]),
+        (Wsgi(status="304 NOT MODIFIED"), 304, [part(b"", False)]),
+        (Wsgi(b"x", b"yz"), 200, [part(b"x"), part(b"yz"), part(b"", False)]),
+        (Wsgi(b"x", b"y", length=web.SHORT_BYTES + 1), 200, [part(b"x"), part(b"y"), part(b"", False)]),
+        (Wsgi(b"x", b"y", length=web.SHORT_BYTES), 200, [part(b"xy", False)]),
+        (Wsgi(b"x", length="many"), 200, [part(b"x"), part(b"", False)]),
+    ],
+)
+def test_messages_of_an_answer(wsgi, code, bodies):
+    start, *rest = answers(web.InThread(wsgi))
+    headers = [(name.strip().lower().encode(), value.strip().encode()) for name, value in wsgi.headers]
+    assert start == {"type": "http.response.start", "status": code, "headers": headers}
+    assert rest == bodies
+    assert (wsgi.bodies, wsgi.closed) == ([b"ab"], 1)
+
+
+def test_a_chunk_is_sent_before_the_next_is_there():
+    first = threading.Event()
+
+    async def sending(message):
+        if message.get("body") == b"x":
+            first.set()
+
+    found = answers(web.InThread(Wsgi(b"x", lambda: b"sent" if first.wait(5) else b"late")), sending=sending)
+    assert found[2]["body"] == b"sent"
+
+
+def test_clients_that_do_not_read_keep_no_threads():
+    """As many as there are threads do not read; one more gets its answer all the same."""
+
+    async def load():
+        for_ever = asyncio.Event()
+
+        async def receive():
+            return WHOLE[1]
+
+        async def not_reading(message):
+            await for_ever.wait()
+
+        sent = []
+
+        async def reading(message):
+            sent.append(message)
+
+        app = web.InThread(Wsgi(*[b"x"] * 50))
+        others = [asyncio.create_task(app(dict(SCOPE), receive, not_reading)) for _ in range(web.THREADS)]
+        await asyncio.sleep(0.3)
+        await asyncio.wait_for(app(dict(SCOPE), receive, reading), 5)
+        for_ever.set()
+        await asyncio.gather(*others)
+        return sent
+
+    assert len(asyncio.run(load())) == 52
+
+
+@pytest.mark.parametrize("chunks", [[ValueError("bad")], [b"x", ValueError("bad")]])
+@pytest.mark.parametrize("length", [None, 2])
+def test_an_exception_of_the_application_is_raised(chunks, length):
+    wsgi = Wsgi(*chunks, length=length)
+    with pytest.raises(ValueError, match="bad"):
+        answers(web.InThread(wsgi))
+    assert wsgi.closed == 1
+
+
+@pytest.mark.parametrize("length", [None, 1])
+def test_an_answer_that_cannot_be_sent_is_closed(length):
+    async def sending(message):
+        if message["type"] == "http.response.body":
+            raise ConnectionError("gone")
+
+    wsgi = Wsgi(b"x", length=length)
+    with pytest.raises(ConnectionError, match="gone"):
+        answers(web.InThread(wsgi), sending=sending)
+    assert wsgi.closed == 1
+
+
+def test_half_a_request_is_none():
+    wsgi = Wsgi(b"x")
+    start, _end = answers(web.InThread(wsgi), [WHOLE[0], {"type": "http.disconnect"}])
+    assert start["status"] == 400
+    assert not wsgi.bodies
+
+
+@pytest.mark.parametrize(("kind", "sent"), [("websocket", [{"type": "websocket.close", "code": 1000}]), ("other", [])])
+def test_what_is_not_http_does_not_reach_the_application(kind, sent):
+    wsgi = Wsgi(b"x")
+    assert answers(web.InThread(wsgi), [], scope={"type": kind}) == sent
+    assert not wsgi.bodies
+
+
+def test_another_start_counts_until_the_first_is_sent():
+    def wsgi(_environ, start_response, late=False):
+        start_response("200 OK", [("A", "b")])
+        if late:
+            yield b"x"
+        try:
+            raise ValueError("bad")
+        except ValueError:
+            start_response("500 BAD", [("C", "d")], sys.exc_info())
+        yield b"y"
+
+    found = answers(web.InThread(wsgi))
+    assert (found[0]["status"], found[0]["headers"], found[1]["body"]) == (500, [(b"c", b"d")], b"y")
+    with pytest.raises(ValueError, match="bad"):
+        answers(web.InThread(lambda environ, start: wsgi(environ, start, late=True)))
+
+
+def test_variables_of_a_request_are_seen_in_its_thread():
+    def resolved() -> bytes:
+        return str(workspace_context.is_request_workspace_resolved()).encode()
+
+    async def asked(scope, receive, send):
+        await inside(scope, receive, send)
+        assert resolved() == b"False"
+
+    inside = web.InWorkspace(web.InThread(Wsgi(resolved, length=4)), Middleware(BaseHTTPMiddleware))
+    assert answers(asked)[1]["body"] == b"True"
+    assert answers(web.InThread(Wsgi(resolved, length=5)))[1]["body"] == b"False"
+
+
+def test_only_what_is_known_is_shortened():
+    plain = FastAPI()
+    plain.add_middleware(BaseHTTPMiddleware)
+    plain.mount("/", answers)
+    before = [*plain.user_middleware, *plain.routes], plain.routes[-1].app
+    assert web.shorten(plain) == []
+    assert ([*plain.user_middleware, *plain.routes], plain.routes[-1].app) == before
+    real = fastapi_app.create_fastapi_app()
+    assert sorted(web.shorten(real)) == sorted(web.EXPECTED)
+    assert len(web.EXPECTED) == 3
+    assert web.shorten(real) == []
