@@ -159,8 +159,7 @@ def watch(cluster: api.Cluster, params: dict[str, Any], known: set) -> dict[str,
             )
             return {
                 "reason": f"After {params['timeout']} s not all is up ({why}): look at it with `kubectl -n "
-                "{namespace} describe pods`, "
-                "or give it more time in kubernetes_wait_timeout.",
+                f"{namespace} describe pods`, or give it more time in kubernetes_wait_timeout.",
                 "log": logs,
             }
         time.sleep(pause)
