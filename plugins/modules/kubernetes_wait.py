@@ -51,6 +51,11 @@ options:
     description: How many seconds to wait. With V(0) it only looks.
     type: int
     default: 300
+  known_warnings:
+    description: What was returned as RV(seen_warnings) before something was applied. These events say nothing of
+      what is waited for now. Without it, those that are there when the module begins.
+    type: list
+    elements: str
 """
 
 EXAMPLES = r"""
@@ -67,6 +72,11 @@ ready:
   description: Whether all of them are up. Always true where O(timeout) is above 0, because the module fails otherwise.
   returned: success
   type: bool
+seen_warnings:
+  description: The warnings that the namespace has, for O(known_warnings).
+  returned: success
+  type: list
+  elements: str
 log:
   description: The end of what the pods of Jobs wrote.
   returned: where a Job is among the workloads
@@ -116,9 +126,9 @@ def warnings(cluster: api.Cluster, namespace: str) -> list[dict[str, Any]]:
     return sorted(found, key=lambda each: each.get("lastTimestamp") or each.get("eventTime") or "")
 
 
-def identity(event: dict[str, Any]) -> tuple:
+def identity(event: dict[str, Any]) -> str:
     """An event that occurs again is the same object with a higher count."""
-    return event["metadata"]["uid"], event.get("count", 1)
+    return f"{event['metadata']['uid']}/{event.get('count', 1)}"
 
 
 def log_of(cluster: api.Cluster, namespace: str, seen: wait.Seen, previous: bool = False) -> str:
@@ -174,6 +184,7 @@ def main() -> None:
             "namespace": {"type": "str", "required": True},
             "workloads": {"type": "list", "elements": "str", "required": True},
             "timeout": {"type": "int", "default": 300},
+            "known_warnings": {"type": "list", "elements": "str"},
         },
         supports_check_mode=True,
     )
@@ -187,14 +198,16 @@ def main() -> None:
             msg=f"workloads has {', '.join(wrong)}: give KIND/NAME, with one of the kinds {', '.join(PATHS)}."
         )
     try:
-        cluster = api.Cluster(os.path.expanduser(module.params["kubeconfig"]), module.params["context"])
-        known = {identity(each) for each in warnings(cluster, module.params["namespace"])}
-        answer = watch(cluster, module.params, known)
+        files = os.pathsep.join(api.kubeconfig_files(module.params["kubeconfig"]))
+        cluster = api.Cluster(files, module.params["context"])
+        there = sorted(identity(each) for each in warnings(cluster, module.params["namespace"]))
+        known = module.params["known_warnings"]
+        answer = watch(cluster, module.params, set(there if known is None else known))
     except api.ClusterError as error:
         module.fail_json(msg=str(error))
     if "reason" in answer:
         module.fail_json(msg=answer["reason"], **answer)
-    module.exit_json(changed=False, **answer)
+    module.exit_json(changed=False, seen_warnings=there, **answer)
 
 
 if __name__ == "__main__":
