@@ -66,6 +66,18 @@ def is_built(cache: Path) -> bool:
     return all((folder(cache) / name).is_file() for name in (*PROGRAMS, "pause"))
 
 
+def check(cache: Path) -> None:
+    """Refuse where the programs are not there and cannot be built."""
+    if is_built(cache):
+        return
+    if distribution() != ("debian", SUITE):
+        raise BedFailed(
+            f"This is {' '.join(distribution())}, and Kubernetes is built from the source package of Debian {SUITE}:"
+            f" run it there, or copy {folder(cache)} from a machine of that kind."
+        )
+    _mirror()
+
+
 def provide(cache: Path) -> Path:
     """The folder with the programs; two that ask at once build once."""
     if is_built(cache):
@@ -79,11 +91,7 @@ def provide(cache: Path) -> Path:
 
 
 def _build(cache: Path) -> None:
-    if distribution() != ("debian", SUITE):
-        raise BedFailed(
-            f"This is {' '.join(distribution())}, and Kubernetes is built from the source package of Debian {SUITE}:"
-            f" run it there, or copy {folder(cache)} from a machine of that kind."
-        )
+    check(cache)
     install(PACKAGES)
     work = cache / "kubernetes-build"
     shutil.rmtree(work, ignore_errors=True)
@@ -158,14 +166,19 @@ def _keep(built: Path, cache: Path) -> None:
     new.rename(folder(cache))
 
 
-def _source(work: Path) -> Path:
-    """Kubernetes' tree. Apt gets lists of its own, so that the machine's configuration stays as it is."""
+def _mirror() -> str:
+    """Where the machine's apt gets this distribution from, and where its sources are too."""
     mirrors = perform(
         ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", f"Codename: {SUITE}"]
     ).split()
     if not mirrors:
         raise BedFailed(f"The apt configuration of this machine names no mirror for Debian {SUITE}: add one.")
-    (work / "sources.list").write_text(f"deb-src [signed-by={KEYRING}] {mirrors[0]} {SUITE} main\n", encoding="utf-8")
+    return mirrors[0]
+
+
+def _source(work: Path) -> Path:
+    """Kubernetes' tree. Apt gets lists of its own, so that the machine's configuration stays as it is."""
+    (work / "sources.list").write_text(f"deb-src [signed-by={KEYRING}] {_mirror()} {SUITE} main\n", encoding="utf-8")
     for name in ("lists/partial", "archives/partial"):
         (work / name).mkdir(parents=True)
     options = [
