@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A deployment on Kubernetes by playbooks/k8s.yml, and the same objects by kubectl, side by side.
 
-On the test bed, which it brings up for this, or on another cluster with --context. `kubectl apply` of everything at once
-cannot succeed: without roles, bucket and schema the start gate of the servers refuses, as it should. So the counterpart
-does by kubectl what has to be done between the data services and the servers, and nothing else.
+On the test bed, which it brings up for this, or on another cluster with --context. `kubectl apply` of everything at
+once cannot succeed: without roles, bucket and schema the start gate of the servers refuses, as it should. So the
+counterpart does by kubectl what has to be done between the data services and the servers, and nothing else.
 """
 
 from __future__ import annotations
