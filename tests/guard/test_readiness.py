@@ -400,19 +400,19 @@ def test_draining_in_order(ready):
         time.sleep(0.5)
         begun = time.monotonic()
         process.send_signal(signal.SIGTERM)
-        servers.wait_until(lambda: ready.readiness()[0] == 404, "draining", 1)
+        servers.wait_until(lambda: ready.readiness()[0] == 404, "draining", 10)
         assert ready.readiness() == (404, {"status": "draining"})
         # It serves on: new requests too, and whoever restarts it is told to leave it alone.
         with urllib.request.urlopen(f"http://127.0.0.1:{ready.port}/version", timeout=5) as answer:
             assert answer.status == 200
         assert servers.get(ready.readiness_port, "/live")[0] == 200
         assert ready.run("health").code == 0
-        servers.wait_until(lambda: not servers.port_open(ready.port), "the end of listening", 5)
+        servers.wait_until(lambda: not servers.port_open(ready.port), "the end of listening", 30)
         assert time.monotonic() - begun > 1.9
         assert process.poll() is None
         assert ready.readiness()[0] == 404
         assert upload.finish() == 200
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
     assert (ready.folder / "artifacts/0/run/artifacts/slow.txt").read_text() == "halffull"
 
 
@@ -421,9 +421,9 @@ def test_a_second_signal_cuts_the_drain_short(ready):
     ready.variables["MLFLOW_GUARD_DRAIN_SECONDS"] = "60"
     with serving(ready) as process:
         process.send_signal(signal.SIGINT)
-        servers.wait_until(lambda: ready.readiness()[0] == 404, "draining", 1)
+        servers.wait_until(lambda: ready.readiness()[0] == 404, "draining", 10)
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
+        assert process.wait(40) == 0
 
 
 @pytest.mark.slow
@@ -433,11 +433,11 @@ def test_the_web_server_dies(ready):
         child = servers.child_of(process)
         (group,) = {os.getpgid(child)}
         os.kill(child, signal.SIGKILL)
-        assert process.wait(5) == 1
+        assert process.wait(60) == 1
     # Its workers do not live on with the port.
-    servers.wait_until(lambda: not servers.port_open(ready.port), "the end of listening", 5)
+    servers.wait_until(lambda: not servers.port_open(ready.port), "the end of listening", 30)
     with pytest.raises(ProcessLookupError):
-        servers.wait_until(lambda: os.killpg(group, 0), "the end of the group", 5)
+        servers.wait_until(lambda: os.killpg(group, 0), "the end of the group", 30)
     last = (ready.folder / "server.log").read_text().strip().splitlines()[-1]
     assert (
         last == "mlflow-guard: the web server ended without having been told to, with SIGKILL"
@@ -457,10 +457,10 @@ def test_with_jobs_mlflow_stays_the_parent(ready):
         assert any("job" in command for command in commands.values())
         (web,) = [int(pid) for pid, command in commands.items() if "uvicorn" in command]
         os.kill(web, signal.SIGKILL)
-        assert process.wait(10) == 1
+        assert process.wait(60) == 1
     assert "ended without having been told to, with exit code 0" in (ready.folder / "server.log").read_text()
     with pytest.raises(ProcessLookupError):
-        servers.wait_until(lambda: os.killpg(group, 0), "the end of the group", 5)
+        servers.wait_until(lambda: os.killpg(group, 0), "the end of the group", 30)
 
 
 @pytest.mark.slow
@@ -479,11 +479,11 @@ def test_before_the_server(ready):
     ready.config["backend_store"]["port"] = servers.free_port()
     process = ready.start("serve", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        assert becomes(ready, 503, "starting", within=5) == "server: starting"
+        assert becomes(ready, 503, "starting", within=30) == "server: starting"
         assert servers.get(ready.readiness_port, "/live")[0] == 503
         assert ready.run("health").codes == {"unhealthy"}
         process.send_signal(signal.SIGTERM)
-        assert process.wait(5) == 143
+        assert process.wait(60) == 143
     finally:
         servers.end(process)
 
@@ -544,5 +544,5 @@ def test_odd_requests_do_no_harm():
         idle = [socket.create_connection(("127.0.0.1", port), 5) for _ in range(CONNECTIONS + 20)]
         for each in idle:
             each.close()
-        servers.wait_until(lambda: send(b"GET /live HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.0 503"), "an answer", 5)
+        servers.wait_until(lambda: send(b"GET /live HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.0 503"), "an answer", 30)
         endpoint.shutdown()
