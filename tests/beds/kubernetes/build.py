@@ -25,7 +25,7 @@ PACKAGES = ["dpkg-dev", "gcc", "golang-go", "libc6-dev"]
 BUILD_SECONDS = 45 * 60
 # As Kubernetes was built at its time: the packages are found below GOPATH.
 ENVIRONMENT = {"CGO_ENABLED": "0", "GO111MODULE": "off"}
-# Neither the clouds' own volumes and load balancers nor Docker as a runtime: it saves half of the time.
+# Neither the clouds' own volumes and load balancers nor Docker as a runtime: less to compile.
 TAGS = "providerless dockerless"
 VERSION_VARIABLE = "k8s.io/kubernetes/vendor/k8s.io/component-base/version"
 # Without git the tree does not know its version, and clients of Kubernetes do not understand the one that it makes up.
@@ -102,7 +102,7 @@ def _build(cache: Path) -> None:
     _edit(tree)
     log = cache / "kubernetes-build.log"
     log.unlink(missing_ok=True)
-    say("Building Kubernetes, once; this takes about 3 minutes on two idle cores")
+    say("Building Kubernetes, once; this takes 3 to 5 minutes on two idle cores")
     built = work / "bin"
     built.mkdir()
     _describe(tree, work, log)
