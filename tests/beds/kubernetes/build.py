@@ -27,7 +27,8 @@ BUILD_SECONDS = 45 * 60
 ENVIRONMENT = {"CGO_ENABLED": "0", "GO111MODULE": "off"}
 # Neither the clouds' own volumes and load balancers nor Docker as a runtime: less to compile.
 TAGS = "providerless dockerless"
-VERSION_VARIABLE = "k8s.io/kubernetes/vendor/k8s.io/component-base/version"
+# The programs themselves tell one of them, and the API server tells its clients the other.
+VERSION_PACKAGES = [f"k8s.io/kubernetes/vendor/k8s.io/{name}/version" for name in ("component-base", "client-go/pkg")]
 # Without git the tree does not know its version, and clients of Kubernetes do not understand the one that it makes up.
 VERSIONS = {
     "gitVersion": VERSION,
@@ -36,7 +37,9 @@ VERSIONS = {
     "gitCommit": "debian",
     "gitTreeState": "clean",
 }
-LINKER = " ".join(["-s", "-w", *(f"-X {VERSION_VARIABLE}.{name}={value}" for name, value in VERSIONS.items())])
+LINKER = " ".join(
+    ["-s", "-w"] + [f"-X {package}.{name}={value}" for package in VERSION_PACKAGES for name, value in VERSIONS.items()]
+)
 # The one generated file that the source lacks describes all objects; it is made of the packages with this mark.
 OPENAPI, OPENAPI_MARK = "pkg/generated/openapi", re.compile(r"^// \+k8s:openapi-gen=", re.MULTILINE)
 OPENAPI_WITHOUT = {"code-generator", "sample-apiserver", "kube-openapi"}

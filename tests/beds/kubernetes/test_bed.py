@@ -320,6 +320,11 @@ def test_a_rollout(api, image) -> None:
     assert [(pod.metadata.annotations or {}).get("checksum") for pod in staying] == ["another", "another"]
 
 
+def test_clients_are_told_the_version(api) -> None:
+    told = api.VersionApi().get_code()
+    assert (told.major, told.minor, told.git_version) == ("1", "20", build.VERSION)
+
+
 def test_the_restricted_user_may_do_nothing(api, folder) -> None:
     path = bed("kubeconfig", "--restricted").stdout.strip()
     assert Path(path).stat().st_mode & 0o777 == 0o600
