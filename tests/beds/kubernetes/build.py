@@ -105,7 +105,7 @@ def _build(cache: Path) -> None:
     _edit(tree)
     log = cache / "kubernetes-build.log"
     log.unlink(missing_ok=True)
-    say("Building Kubernetes, once; this takes 3 to 5 minutes on two idle cores")
+    say("Building Kubernetes, once; this takes 3 to 4 minutes on two cores")
     built = work / "bin"
     built.mkdir()
     _describe(tree, work, log)
