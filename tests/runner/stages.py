@@ -52,7 +52,7 @@ def drift() -> Counts:
 
 
 def unit() -> Counts:
-    return pytest("tests/unit")
+    return pytest("tests/unit", "--numprocesses=2", "--dist=loadfile")
 
 
 def sanity_stage() -> Counts:
@@ -67,7 +67,7 @@ def sanity_stage() -> Counts:
 def guard() -> Counts:
     if not run(["ansible-playbook", "tests/beds/databases.yml"]):
         raise StageFailed("The database programs could not be provided; see above.")
-    return pytest("tests/guard")
+    return pytest("tests/guard", "--numprocesses=2", "--dist=loadfile")
 
 
 def images() -> Counts:
