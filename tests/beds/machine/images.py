@@ -85,7 +85,9 @@ def _build(path: Path, references: list[str]) -> None:
 
 
 def _start_engine(work: Path) -> subprocess.Popen:
-    spaces = ["unshare", "--net", "--mount", "--propagation=private", "--pid", "--mount-proc", "--fork", "--kill-child"]
+    # It ends with the bed, however that ends.
+    spaces = ["setpriv", "--pdeathsig=KILL", "unshare", "--net", "--mount", "--propagation=private", "--pid"]
+    spaces += ["--mount-proc", "--fork", "--kill-child"]
     options = [f"--data-root={work}/data", f"--exec-root={work}/exec", f"--pidfile={work}/pid"]
     options += [f"--host=unix://{work}/socket", f"--config-file={work}/none.json", "--storage-driver=overlay2"]
     options += ["--bridge=none", "--iptables=false", "--ip-masq=false"]

@@ -74,6 +74,8 @@ def arguments(words: list[str]) -> argparse.Namespace:
     forward.add_argument("machine", metavar="MACHINE", help=MACHINE_HELP)
     forward.add_argument("port", type=port, metavar="PORT", help="of the host, 1 to 65535")
     forward.add_argument("--to", type=port, default=5000, help="of the machine, 1 to 65535 (default: 5000)")
+    engine = add("docker-host", "forward a machine's Docker engine until down, and print what DOCKER_HOST must be")
+    engine.add_argument("machine", metavar="MACHINE", help=MACHINE_HELP)
     inventory = add("inventory", "print an inventory for Ansible, with the machines as remote hosts")
     inventory.add_argument("name", metavar="NAME", help=NAME_HELP)
     inventory.add_argument("--file", type=Path, help="write it there instead")
@@ -125,6 +127,11 @@ def _forward(given: argparse.Namespace) -> int:
     return 0
 
 
+def _docker_host(given: argparse.Namespace) -> int:
+    print(f"unix://{ssh.forward_engine(*host.known(given.machine))}")
+    return 0
+
+
 def _inventory(given: argparse.Namespace) -> int:
     machines = checks.name(given.name)
     text = ssh.inventory(machines, host.recorded(machines)["count"])
@@ -158,6 +165,7 @@ COMMANDS = {
     "copy": _copy,
     "load-image": _load,
     "forward": _forward,
+    "docker-host": _docker_host,
     "inventory": _inventory,
     "down": _down,
     "status": _status,

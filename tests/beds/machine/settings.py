@@ -84,8 +84,9 @@ class MachineSet:
         """The console of a machine."""
         return self.folder / f"{number}.log"
 
-    def forward(self, port: int) -> Path:
-        return self.folder / f"forward-{port}"
+    def forward(self, what: str) -> Path:
+        """By which a forwarding is ended."""
+        return self.folder / f"forward-{what}"
 
 
 def address(number: int) -> str:

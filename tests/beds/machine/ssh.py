@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
+from pathlib import Path
 
 import yaml
 
@@ -55,9 +56,21 @@ def answers(machines: MachineSet, machine: str) -> bool:
 
 def forward(machines: MachineSet, machine: str, port: int, target: int) -> None:
     """A port of the host's loopback to one of the machine's, until the set goes."""
-    socket = machines.forward(port)
-    options = ["-f", "-N", "-M", "-S", str(socket), "-o", "ExitOnForwardFailure=yes"]
-    options += ["-L", f"127.0.0.1:{port}:127.0.0.1:{target}"]
+    if not _forward(machines, machine, machines.forward(str(port)), f"127.0.0.1:{port}:127.0.0.1:{target}"):
+        raise BedFailed(f"Port {port} of 127.0.0.1 could not be forwarded: end what has it, or choose another.")
+
+
+def forward_engine(machines: MachineSet, machine: str) -> Path:
+    """A socket on the host that is the machine's Docker engine, until the set goes."""
+    socket = machines.folder / f"{machine}.docker"
+    control = machines.forward(f"{machine}.docker")
+    if not control.exists() and not _forward(machines, machine, control, f"{socket}:/run/docker.sock"):
+        raise BedFailed(f"The Docker engine of {machine} could not be forwarded to {socket}.")
+    return socket
+
+
+def _forward(machines: MachineSet, machine: str, control: Path, what: str) -> bool:
+    options = ["-f", "-N", "-M", "-S", str(control), "-o", "ExitOnForwardFailure=yes", "-L", what]
     try:
         # Output in no pipe, which the process in the background would keep open.
         done = subprocess.run(
@@ -71,13 +84,20 @@ def forward(machines: MachineSet, machine: str, port: int, target: int) -> None:
         )
     except subprocess.TimeoutExpired:
         raise BedFailed(f"{machine} did not answer within 60 seconds: see `bed status`.") from None
-    if done.returncode:
-        raise BedFailed(f"Port {port} of 127.0.0.1 could not be forwarded: end what has it, or choose another.")
+    return done.returncode == 0
+
+
+def stop_forward(machines: MachineSet, port: int) -> None:
+    _stop(machines, machines.forward(str(port)))
+
+
+def _stop(machines: MachineSet, control: Path) -> None:
+    perform(["ssh", "-S", str(control), "-O", "exit", machines.name], check=False)
 
 
 def stop_forwards(machines: MachineSet) -> None:
-    for socket in machines.folder.glob("forward-*"):
-        perform(["ssh", "-S", str(socket), "-O", "exit", machines.name], check=False)
+    for control in machines.folder.glob("forward-*"):
+        _stop(machines, control)
 
 
 def inventory(machines: MachineSet, count: int) -> str:

@@ -162,6 +162,12 @@ def test_a_port_of_the_machine_on_localhost(machines) -> None:
     assert refused.stderr.startswith(f"Port {port} of 127.0.0.1 could not be forwarded")
 
 
+def test_the_engine_of_the_machine_for_programs_of_the_host(machines) -> None:
+    address = bed("docker-host", f"{SET}-2").stdout.strip()
+    assert bed("docker-host", f"{SET}-2").stdout.strip() == address
+    assert _output("docker", f"--host={address}", "info", "--format", "{{.Name}}").strip() == f"{SET}-2"
+
+
 def test_a_file_is_copied(machines, tmp_path) -> None:
     (tmp_path / "file").write_text("copied")
     bed("copy", f"{SET}-2", str(tmp_path / "file"), "/root/file")
