@@ -55,6 +55,9 @@ DPKG_OPTIONS = (
     # Nothing is lost with a machine that ends, since it is disposable.
     "force-unsafe-io",
 )
+# What makes a disk ends with the bed, however that ends, and none of its mounts is seen by the host.
+CONTAINED = ("setpriv", "--pdeathsig=KILL", "unshare", "--mount", "--propagation=private", "--pid", "--mount-proc")
+CONTAINED += ("--fork", "--kill-child")
 # Without a journal, since nobody needs the files after a crash of the machine's kernel.
 FILE_SYSTEM = ("-t", "ext4", "-O", "^has_journal", "-E", "lazy_itable_init=1", "-m", "0")
 
@@ -108,7 +111,7 @@ def _build(cache: Path, disk: Disk) -> None:
     root = work.folder / "root"
     mirror = packages.mirror(SUITE)
     hook = f'"{FINISH}" "$1" "{mirror}" "{work.key}.pub"'
-    command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(CONTENT)}"]
+    command = [*CONTAINED, "mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(CONTENT)}"]
     command += [f"--aptopt={option}" for option in APT_OPTIONS] + [f"--dpkgopt={option}" for option in DPKG_OPTIONS]
     command += [f"--customize-hook={hook}", SUITE, str(root), f"deb {mirror} {SUITE} main"]
     log = cache / "machine-build.log"

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import shutil
@@ -71,9 +70,11 @@ def _build(path: Path, references: list[str]) -> None:
             lambda: subprocess.run(["docker", address, "version"], capture_output=True, check=False).returncode == 0,
         )
         _pass_on(references, ["docker", address, "load"])
-        engine.send_signal(signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            engine.wait(1)
+        # It is the one child, and has written all when it has ended.
+        os.kill(int(Path(f"/proc/{engine.pid}/task/{engine.pid}/children").read_text(encoding="ascii")), signal.SIGTERM)
+        engine.wait(60)
+    except subprocess.TimeoutExpired:
+        raise BedFailed(f"The engine that fills the disk did not end within 60 seconds; see {work}/log.") from None
     finally:
         # With the first process of their namespace, all go.
         engine.kill()
@@ -85,9 +86,6 @@ def _build(path: Path, references: list[str]) -> None:
 
 
 def _start_engine(work: Path) -> subprocess.Popen:
-    # It ends with the bed, however that ends.
-    spaces = ["setpriv", "--pdeathsig=KILL", "unshare", "--net", "--mount", "--propagation=private", "--pid"]
-    spaces += ["--mount-proc", "--fork", "--kill-child"]
     options = [f"--data-root={work}/data", f"--exec-root={work}/exec", f"--pidfile={work}/pid"]
     options += [f"--host=unix://{work}/socket", f"--config-file={work}/none.json", "--storage-driver=overlay2"]
     options += ["--bridge=none", "--iptables=false", "--ip-masq=false"]
@@ -95,7 +93,7 @@ def _start_engine(work: Path) -> subprocess.Popen:
     with (work / "log").open("wb") as log:
         try:
             return subprocess.Popen(
-                [*spaces, "dockerd", *options],
+                [*disk.CONTAINED, "--net", "dockerd", *options],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
