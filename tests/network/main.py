@@ -41,8 +41,9 @@ def arguments(words: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--machine", required=True, metavar="MACHINE", help="a test machine that is up, such as zone-1")
     parser.add_argument("--deployment", required=True, metavar="NAME", help="the deployment on it")
+    parser.add_argument("--port", type=_between(1, 65535), default=5000, help="its public port on the machine (5000)")
     parser.add_argument(
-        "--port", type=_between(1, 65535), default=5000, help="its public port, to be the same on this host (5000)"
+        "--local-port", type=_between(1, 65535), metavar="PORT", help="for it on this host's 127.0.0.1 (the same)"
     )
     parser.add_argument(
         "--conditions",
@@ -58,7 +59,9 @@ def arguments(words: list[str]) -> argparse.Namespace:
         "--seconds", type=_between(10, 3600), default=300, help="after which no run is begun any more (300)"
     )
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="for the records (default: network-<time>)")
-    return parser.parse_args(words)
+    given = parser.parse_args(words)
+    given.local_port = given.local_port or given.port
+    return given
 
 
 def chosen(names: list[str]) -> list[Condition]:
@@ -68,7 +71,15 @@ def chosen(names: list[str]) -> list[Condition]:
 
 def perform(condition: Condition, there: DeploymentThere, given: argparse.Namespace, folder: Path) -> Outcome:
     say(f"{condition.name}: {condition.netem or 'as it is'}")
-    load = [sys.executable, "-m", "tests.load", "--url", f"http://localhost:{given.port}", "--output", str(folder)]
+    load = [
+        sys.executable,
+        "-m",
+        "tests.load",
+        "--url",
+        f"http://localhost:{given.local_port}",
+        "--output",
+        str(folder),
+    ]
     load += ["--processes", str(given.processes), "--runs", str(given.runs), "--seconds", str(given.seconds), "--clean"]
     with there.disturbed(condition):
         done = subprocess.run(load, capture_output=True, text=True, check=False)
@@ -88,7 +99,7 @@ def main(words: list[str]) -> int:
         there = DeploymentThere(machines, machine, given.deployment)
         for to in sorted({condition.to for condition in chosen(given.conditions)} - {""}):
             there.container(to)
-        ssh.forward(machines, machine, given.port, given.port)
+        ssh.forward(machines, machine, given.local_port, given.port)
     except BedFailed as refusal:
         print(refusal, file=sys.stderr)
         return REFUSED
@@ -98,7 +109,7 @@ def main(words: list[str]) -> int:
     except BedFailed as reason:
         failure = str(reason)
     finally:
-        ssh.stop_forward(machines, given.port)
+        ssh.stop_forward(machines, given.local_port)
     if outcomes:
         print(table(outcomes))
         print(f"Records: {output}")
