@@ -24,6 +24,7 @@ DEVELOPMENT = (
     "tests/guard",
     "tests/images",
     "tests/load",
+    "tests/network",
     "tests/refusals",
     "tests/resilience",
     "tests/runner",

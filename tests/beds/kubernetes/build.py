@@ -11,8 +11,8 @@ import platform
 import shutil
 from pathlib import Path
 
-from tests.beds.kubernetes.commands import BedFailed, perform, perform_logged, say
-from tests.beds.kubernetes.packages import distribution, install
+from tests.beds.commands import BedFailed, perform, perform_logged, say
+from tests.beds.packages import distribution, install, mirror
 
 # The distribution whose source package is taken, and what that package says of itself in `kubectl version`.
 SUITE, VERSION = "bookworm", "v1.20.2"
@@ -116,12 +116,8 @@ def _keep(built: Path, cache: Path) -> None:
 
 def _source(work: Path) -> Path:
     """Kubernetes' tree. Apt gets lists of its own, so that the machine's configuration stays as it is."""
-    mirrors = perform(
-        ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", f"Codename: {SUITE}"]
-    ).split()
-    if not mirrors:
-        raise BedFailed(f"The apt configuration of this machine names no mirror for Debian {SUITE}: add one.")
-    (work / "sources.list").write_text(f"deb-src [signed-by={KEYRING}] {mirrors[0]} {SUITE} main\n", encoding="utf-8")
+    address = mirror(SUITE)
+    (work / "sources.list").write_text(f"deb-src [signed-by={KEYRING}] {address} {SUITE} main\n", encoding="utf-8")
     for name in ("lists/partial", "archives/partial"):
         (work / name).mkdir(parents=True)
     options = [
