@@ -20,7 +20,7 @@ from tests.campaign.deployments import Candidate, Skipped, abilities, choose, di
 from tests.campaign.peers import images as peers_images
 from tests.campaign.progress import Progress
 from tests.campaign.state import FILE, State, read_document
-from tests.campaign.steps import Cycle, tests_of
+from tests.campaign.steps import Cycle, steps_between
 from tests.runner import docker
 from tests.runner.stages import port_is_free
 
@@ -116,7 +116,7 @@ def carry_out(state: State, given: argparse.Namespace) -> None:
                 state.document["images"].setdefault(name, {}).update(facts.images(deployment))
                 save()
 
-            perform_cycle(cycle, tests_of(given, repetition), keep)
+            perform_cycle(cycle, steps_between(given, repetition), keep)
             pending = state.pending()
     progress.where = ""
     state.document["ended"] = time.time()

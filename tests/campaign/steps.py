@@ -263,7 +263,7 @@ FAULTS = Step("faults", break_it, first=True)
 ENDING = (Step("destroy", destroy), Step("leftovers", look_for_leftovers))
 
 
-def tests_of(given: argparse.Namespace, repetition: int) -> list[Step]:
+def steps_between(given: argparse.Namespace, repetition: int) -> list[Step]:
     """What is done between deploy and destroy. The faults come last, so that they spoil no other figure."""
     steps = [*TESTS, *([PEERS] if given.peers else []), *([FAULTS] if given.faults else [])]
     return [step for step in steps if not step.first or repetition <= given.fault_repetitions]
