@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from tests.campaign import plots
+from tests.campaign.measures import ARTIFACTS, CPU, FAULTS, MEMORY, ONE, SEVERAL, TIMES
+from tests.campaign.statistic import Statistic
 from tests.campaign.summary import summary
 from tests.campaign.view import View, components, view
 
@@ -29,58 +32,58 @@ def render(template: str, **content: object) -> str:
     return environment.get_template(template).render(style=style, **content)
 
 
-def _rows(shown: View, **labels: str) -> dict:
+@dataclass(frozen=True)
+class Picture:
+    """Bars above a table: the keys of the measures, and how each is called in the legend."""
+
+    table: str
+    name: str
+    title: str
+    unit: str
+    labels: dict[str, str]
+
+
+def _percentiles(kind: str) -> dict[str, str]:
+    return {f"{kind}.{point}": point for point in ("p50", "p95", "p99")}
+
+
+def _pictures(clients: int) -> list[Picture]:
+    several = SEVERAL.format(clients=clients)
+    both = {"one": "one client", "several": f"{clients} clients"}
+    cycle = {"deploy.seconds": "deploy", "rerun.seconds": "run again", "destroy.seconds": "destroy"}
+    large = {"artifacts.large_up": "up", "artifacts.large_down": "down"}
+    small = {"artifacts.small_up": "up", "artifacts.small_down": "down"}
+    return [
+        Picture(TIMES, "times", "Time", "s", cycle),
+        Picture(ONE, "one", "A call, one client", "ms", _percentiles("one")),
+        Picture(several, "calls", "Calls", "1/s", {f"{kind}.calls": label for kind, label in both.items()}),
+        Picture(several, "metrics", "Metrics", "1/s", {f"{kind}.metrics": label for kind, label in both.items()}),
+        Picture(several, "several", f"A call, {clients} clients", "ms", _percentiles("several")),
+        Picture(ARTIFACTS, "large", "Large file", "MB/s", large),
+        Picture(ARTIFACTS, "small", "Small files", "MB/s", small),
+    ]
+
+
+def _rows(shown: View, labels: dict[str, str]) -> dict[str, list[Statistic | None]]:
     """Label -> statistics in the order of the deployments, of those measures that there are."""
     found = shown.statistics
-    return {
-        label: [found[key].get(name) for name in shown.names]
-        for label, key in ((label, key.replace("__", ".")) for key, label in labels.items())
-        if key in found
-    }
+    return {label: [found[key].get(name) for name in shown.names] for key, label in labels.items() if key in found}
 
 
 def draw(shown: View, document: dict) -> dict[str, list[str]]:
     """The title of a table -> the plots above it."""
-    clients = document["arguments"]["clients"]
-    several = f"{clients} clients"
-    wanted = {
-        "Times": [
-            (
-                "times",
-                "Time",
-                "s",
-                {"deploy__seconds": "deploy", "rerun__seconds": "again", "destroy__seconds": "destroy"},
-            )
-        ],
-        "Load, one client": [
-            ("calls", "Calls", "1/s", {"one__calls": "one client", "several__calls": several}),
-            ("metrics", "Metrics", "1/s", {"one__metrics": "one client", "several__metrics": several}),
-            ("one", "A call, one client", "ms", {"one__p50": "p50", "one__p95": "p95", "one__p99": "p99"}),
-            (
-                "several",
-                f"A call, {several}",
-                "ms",
-                {"several__p50": "p50", "several__p95": "p95", "several__p99": "p99"},
-            ),
-        ],
-        "Artifacts": [
-            ("large", "Large file", "MB/s", {"artifacts__large_up": "up", "artifacts__large_down": "down"}),
-            ("small", "Small files", "MB/s", {"artifacts__small_up": "up", "artifacts__small_down": "down"}),
-        ],
-    }
     drawn: dict[str, list[str]] = {}
-    for table, pictures in wanted.items():
-        for name, title, unit, labels in pictures:
-            rows = _rows(shown, **labels)
-            if rows:
-                drawn.setdefault(table, []).append(plots.bars(name, title, unit, shown.names, rows))
-    for prefix, title, unit in (("memory", "Memory", "MiB"), ("cpu", "CPU", "cores")):
-        parts = components(shown.statistics, prefix)
-        rows = {part: [shown.statistics[f"{prefix}.{part}"].get(name) for name in shown.names] for part in parts}
+    for each in _pictures(document["arguments"]["clients"]):
+        rows = _rows(shown, each.labels)
+        if rows:
+            drawn.setdefault(each.table, []).append(plots.bars(each.name, each.title, each.unit, shown.names, rows))
+    for prefix, title, unit in (("memory", MEMORY, "MiB"), ("cpu", CPU, "cores")):
+        rows = _rows(shown, {f"{prefix}.{part}": part for part in components(shown.statistics, prefix)})
         if rows:
             drawn.setdefault(title, []).append(plots.stacks(prefix, title, unit, shown.names, rows))
     for fault, lines in time_lines(document).items():
-        drawn.setdefault(f"Fault: {fault}", []).append(plots.time_lines(f"fault-{fault}", fault, lines))
+        picture = plots.time_lines(f"fault-{fault}", fault, lines)
+        drawn.setdefault(FAULTS.format(fault=fault), []).append(picture)
     return drawn
 
 

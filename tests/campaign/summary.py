@@ -26,7 +26,7 @@ def markdown(table: Table) -> list[str]:
 def summary(shown: View) -> str:
     facts, machine = shown.facts["Campaign"], shown.facts["Machine"]
     lines = [
-        f"**{shown.verdict}.** {facts['begun']}, {facts['took']}; {machine['processor']}, {machine['cores']} cores, "
+        f"**{shown.verdict}.** {facts['begun']}, in {facts['took']}; {machine['processor']}, {machine['cores']} cores, "
         f"{machine['memory']}. Medians, from least to most in brackets; × is the ratio to {shown.names[0]}.",
         "",
         *markdown(shown.glance),

@@ -10,9 +10,8 @@ import time
 from dataclasses import dataclass, field
 
 from tests.campaign import words
-from tests.campaign.measures import BY_COMPONENT, TOTAL, Measure, measures
+from tests.campaign.measures import TOTAL, Measure, measures
 from tests.campaign.peers import NAMES
-from tests.campaign.progress import clock
 from tests.campaign.state import FAILED, FINISHED
 from tests.campaign.statistic import Statistic, collect, collect_peers, ratio
 
@@ -70,7 +69,7 @@ class View:
 
 
 def cell(found: Statistic | None, measure: Measure, base: Statistic | None = None) -> Cell:
-    compared = "" if found is None or base is None else f"× {words.ratio(ratio(found, base))}"
+    compared = f"× {words.ratio(ratio(found, base))}" if found and base and base.median else ""
     return Cell(words.median(found, measure), words.spread(found, measure), compared)
 
 
@@ -78,7 +77,7 @@ def _row(measure: Measure, found: dict[str, Statistic], names: list[str], with_b
     first = found.get(names[0]) if with_base else None
     cells = [cell(found.get(name), measure, first if name != names[0] else None) for name in names]
     label = f"{measure.group}: {measure.label}" if with_base else measure.label
-    return Row(label, cells, measure.label == TOTAL)
+    return Row(label, cells, measure.label == TOTAL and not with_base)
 
 
 NOTES = {
@@ -138,7 +137,7 @@ def _images(document: dict) -> dict[str, str]:
 
 def _facts(document: dict) -> dict[str, dict[str, str]]:
     when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(document["started"]))
-    took = clock(document["elapsed"])
+    took = words.duration(document["elapsed"])
     times = document["interruptions"]
     cut = f", interrupted {times} {'time' if times == 1 else 'times'}" if times else ""
     return {
@@ -201,5 +200,5 @@ def view(document: dict) -> View:
 
 
 def components(statistics: dict[str, dict[str, Statistic]], prefix: str) -> list[str]:
-    assert prefix in BY_COMPONENT
+    """Those that there are samples of, without their sum."""
     return sorted({key.split(".", 1)[1] for key in statistics if key.startswith(f"{prefix}.")} - {TOTAL})

@@ -10,6 +10,15 @@ from tests.campaign.statistic import Statistic
 NONE = "–"
 
 
+def duration(seconds: float) -> str:
+    """For people: '1 h 02 min', '15 min 03 s', '9 s'."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02} min"
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+
+
 def number(value: float, places: int) -> str:
     return f"{value:,.{places}f}".replace(",", " ")
 
