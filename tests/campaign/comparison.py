@@ -51,7 +51,9 @@ def side(text: str) -> Side:
     if deployment and deployment not in document["deployments"]:
         have = ", ".join(document["deployments"])
         raise StepFailed(f"--compare {text}: the campaign has no deployment {deployment}, it has {have}.")
-    return Side(text, document, deployment)
+    # Not its whole path, which is nobody else's.
+    shown = (path if path.is_dir() else path.resolve().parent).name
+    return Side(f"{shown}:{deployment}" if deployment else shown, document, deployment)
 
 
 def pairs(a: Side, b: Side) -> list[tuple[str, str]]:

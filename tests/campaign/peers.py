@@ -13,7 +13,7 @@ from tests.benchmark.nginx import behind_nginx
 from tests.benchmark.plain_server import plain_server
 
 PLAIN, NGINX = "plain", "nginx"
-NAMES = {PLAIN: "mlflow server, its own defaults", NGINX: "the same behind nginx, its own defaults"}
+NAMES = {PLAIN: "mlflow server", NGINX: "behind nginx"}
 PROGRAM = "/opt/mlflow/bin/mlflow"
 
 

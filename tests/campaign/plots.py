@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
@@ -146,10 +147,12 @@ def ratios(name: str, title: str, labels: Sequence[str], values: Sequence[float]
     """Horizontal bars from 1 on, on a logarithmic axis. marks: better, worse, or nothing, of each."""
     colours = {"better": COLOURS[2], "worse": COLOURS[1], "": COLOURS[5]}
     with mpl.rc_context({**STYLE, "axes.grid.axis": "x"}):
-        figure, axes = pyplot.subplots(figsize=(WIDTH, 0.8 + 0.24 * len(labels)), layout="constrained")
+        words = [textwrap.fill(label, 24) for label in labels]
+        height = 0.8 + 0.17 * sum(label.count("\n") + 1.6 for label in words)
+        figure, axes = pyplot.subplots(figsize=(WIDTH, height), layout="constrained")
         places = range(len(labels))
         axes.barh(places, [value - 1 for value in values], 0.7, left=1, color=[colours[mark] for mark in marks])
-        axes.set_yticks(places, labels)
+        axes.set_yticks(places, words, fontsize=8.5)
         axes.invert_yaxis()
         axes.axvline(1, color=INK, linewidth=1)
         axes.set_xscale("log")
