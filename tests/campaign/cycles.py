@@ -54,7 +54,7 @@ def take_down(cycle: Cycle) -> None:
     """To the end: a second Ctrl-C would leave behind what the first one was meant to end."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number in before:
-        signal.signal(number, lambda *_unused: cycle.say("is being taken down already, please wait"))
+        signal.signal(number, lambda *_unused: cycle.say("being taken down already, please wait"))
     try:
         cycle.deployment.clean()
     except StepFailed as failure:

@@ -45,9 +45,10 @@ def versions() -> dict[str, str]:
     }
 
 
-def images(deployment: Deployment) -> dict:
-    """The record of the images that a deployment runs on; empty where it keeps none."""
+def images(deployment: Deployment) -> dict[str, str]:
+    """Component -> image, by the deployment's own record; empty where it keeps none."""
     try:
-        return json.loads(deployment.images())
-    except (OSError, ValueError):
+        components = json.loads(deployment.images())["components"]
+    except (OSError, ValueError, KeyError):
         return {}
+    return {name: each["reference"] for name, each in components.items() if each.get("reference")}

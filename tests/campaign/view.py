@@ -125,14 +125,12 @@ def command(document: dict) -> str:
 
 
 def _images(document: dict) -> dict[str, str]:
-    """Component -> reference, as the records of the deployments have it."""
-    found = {}
-    for record in document.get("images", {}).values():
-        for name, each in record.items():
-            reference = each.get("reference") if isinstance(each, dict) else None
-            if reference:
-                found[name] = str(reference)
-    return found
+    """Component -> references, in which deployments may differ."""
+    found: dict[str, dict[str, None]] = {}
+    for record in document["images"].values():
+        for name, reference in record.items():
+            found.setdefault(name, {})[reference] = None
+    return {f"image of {name}": ", ".join(references) for name, references in sorted(found.items())}
 
 
 def _facts(document: dict) -> dict[str, dict[str, str]]:
@@ -143,7 +141,7 @@ def _facts(document: dict) -> dict[str, dict[str, str]]:
     return {
         "Campaign": {"begun": when, "took": f"{took}{cut}", "command": command(document)},
         "Machine": document["machine"],
-        "Versions": {**document["versions"], **{f"image {name}": text for name, text in _images(document).items()}},
+        "Versions": {**document["versions"], **_images(document)},
     }
 
 

@@ -161,7 +161,7 @@ def campaign(folder: Path, repetitions: int = 2, names: tuple[str, ...] = ("loca
         skipped=[{"name": "k8s", "reason": "no <cluster> & no contexts"}],
         machine={"processor": "a processor", "cores": "2", "memory": "24.0 GiB"},
         versions={"collection": "0.1.0"},
-        images={"local": {"mlflow_server": {"reference": "mlops-mlflow/mlflow_server:3.17.2-abc"}}},
+        images={"local": {"mlflow_server": "mlops-mlflow/mlflow_server:3.17.2-abc"}},
         started=1.8e9,
     )
 
