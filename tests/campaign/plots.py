@@ -81,15 +81,10 @@ def _bars(axes: mpl.axes.Axes, names: Sequence[str], rows: Mapping[str, Sequence
             [each.median - each.least if each else 0 for each in found],
             [each.most - each.median if each else 0 for each in found],
         ]
-        axes.bar(
-            places,
-            heights,
-            width * 0.92,
-            label=label,
-            color=COLOURS[number % len(COLOURS)],
-            yerr=whiskers,
-            error_kw={"ecolor": INK, "elinewidth": 1, "capsize": 2},
-        )
+        axes.bar(places, heights, width * 0.92, label=label, color=COLOURS[number % len(COLOURS)])
+        # A single sample has no spread to show.
+        if any(each and each.count > 1 for each in found):
+            axes.errorbar(places, heights, whiskers, fmt="none", ecolor=INK, elinewidth=1, capsize=2)
     axes.set_xticks(range(len(names)), names)
     axes.tick_params(axis="x", length=0)
     if len(rows) > 1:
