@@ -40,7 +40,8 @@ class Deployment:
 
     @property
     def url(self) -> str:
-        return f"http://localhost:{self.port}"
+        """On Kubernetes the way in is the cluster's own."""
+        return str(self.variables.get("kubernetes_public_url") or f"http://localhost:{self.port}")
 
     # --- by the playbooks -------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import signal
 import time
+import traceback
 from collections.abc import Callable, Sequence
 
 from tests.benchmark.processes import StepFailed
@@ -24,6 +25,11 @@ def perform_step(cycle: Cycle, step: Step, save: Save) -> bool:
         cycle.record["samples"] |= {name: round(value, 4) for name, value in step.act(cycle).items()}
     except StepFailed as failure:
         problem = str(failure)
+    except Exception as error:
+        # An error of ours must not take the other deployments' turns away.
+        problem = f"{type(error).__name__}: {error}"
+        cycle.say(traceback.format_exc())
+    if problem:
         cycle.say(f"{step.name} failed: {problem}")
         cycle.record["problems"].append(f"{step.name}: {problem}")
     entry = {"name": step.name, "seconds": round(time.monotonic() - start, 1), "problem": problem}

@@ -16,7 +16,7 @@ from tests.benchmark.deployment import Deployment
 from tests.benchmark.processes import StepFailed, perform
 from tests.campaign import comparison, facts, options, output
 from tests.campaign.cycles import perform_cycle
-from tests.campaign.deployments import Candidate, Skipped, abilities, choose, discover
+from tests.campaign.deployments import COMPOSE, Candidate, Skipped, abilities, choose, discover
 from tests.campaign.peers import images as peers_images
 from tests.campaign.progress import Progress
 from tests.campaign.state import FILE, State, read_document
@@ -41,8 +41,10 @@ def _chosen(given: argparse.Namespace) -> tuple[list[Candidate], list[Skipped]]:
     return choose(discover(), given.deployments, abilities(), given.extra_vars)
 
 
-def _check_port(port: int) -> None:
-    if port_is_free(port):
+def _check_port(port: int, names: list[str]) -> None:
+    """What the Docker engine is to publish; a cluster has its port already."""
+    on_compose = [each.name for each in discover() if each.platform == COMPOSE and each.name in names]
+    if not on_compose or port_is_free(port):
         return
     publishers = ["docker", "ps", "--filter", f"publish={port}", "--format", "the container {{.Names}}"]
     holder = perform(publishers, check=False).stdout.strip() or "another process"
@@ -65,7 +67,7 @@ def begin(given: argparse.Namespace) -> State:
     """A new campaign, after everything that could be refused was looked at."""
     chosen, skipped = _chosen(given)
     names = [each.name for each in chosen]
-    _check_port(given.port)
+    _check_port(given.port, names)
     _check_names(names, given)
     return State.begin(
         given.output or Path(f"campaign-{time.strftime('%Y%m%d-%H%M%S')}"),
@@ -85,8 +87,9 @@ def resume(given: argparse.Namespace) -> tuple[State, argparse.Namespace]:
     given = options.resumed(given, state.document["arguments"])
     for name in state.document["deployments"]:
         deployment_of(name, given).clean()
-    if state.pending():
-        _check_port(given.port)
+    pending = [name for name, _repetition in state.pending()]
+    if pending:
+        _check_port(given.port, pending)
         state.document["interruptions"] += 1
     return state, given
 

@@ -255,6 +255,10 @@ def fail(cycle: Cycle) -> dict:
     raise StepFailed("no answer")
 
 
+def err(cycle: Cycle) -> dict:
+    return {"x": cycle.nothing}
+
+
 def stop(cycle: Cycle) -> dict:
     raise KeyboardInterrupt
 
@@ -268,6 +272,14 @@ def test_a_failed_step_is_on_record_and_the_others_go_on(tmp_path: Path, monkeyp
     assert [step["name"] for step in record["steps"]] == ["deploy", "train", "memory", "destroy"]
     assert record["samples"] == {"deploy.seconds": 20.0, "memory.all": 1.0, "destroy.seconds": 5.0}
     assert cycle.deployment.cleaned == 1
+
+
+def test_an_error_of_ours_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = campaign(tmp_path)
+    cycle = cycle_of(state, monkeypatch)
+    cycles.perform_cycle(cycle, [Step("memory", err)], state.save)
+    assert cycle.record["problems"] == ["memory: AttributeError: 'Cycle' object has no attribute 'nothing'"]
+    assert cycle.record["steps"][-1]["name"] == "destroy"
 
 
 def test_nothing_is_tested_that_was_not_deployed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
