@@ -28,7 +28,7 @@ TIMES, TRAINING, ONE, SEVERAL, ARTIFACTS = (
     "Load, {clients} clients",
     "Artifacts",
 )
-MEMORY, PSS, CPU, FAULTS, LEFT = "Memory", "Memory without what is shared", "CPU", "Fault: {fault}", "Left behind"
+MEMORY, PSS, CPU, FAULTS, LEFT = "Memory", "Memory of the processes", "CPU", "Fault: {fault}", "Left behind"
 
 
 def _load(kind: str, group: str) -> tuple[Measure, ...]:

@@ -84,7 +84,7 @@ NOTES = {
     "Times": "With images present. A second run changes nothing, so it is the time to look at everything.",
     "Artifacts": "By MLflow's client through the public address. 1 MB is 1,000,000 bytes.",
     "Memory": "Of all containers of a component, after the loads, without the page cache that can be given back.",
-    "Memory without what is shared": "PSS: pages that processes share are counted once.",
+    "Memory of the processes": "PSS: programs and files in use included, and pages that processes share counted once.",
     "CPU": "Cores in use on average during the load of several clients and the reading back after it.",
 }
 
