@@ -106,6 +106,8 @@ def carry_out(state: State, given: argparse.Namespace) -> None:
     pending = state.pending()
     for each in state.document["skipped"]:
         progress.say(f"without {each['name']}: {each['reason']}")
+    if given.peers and pending:
+        progress.say("making the images of the peers, where they are missing")
     with peers_images() if given.peers and pending else contextlib.nullcontext():
         while pending:
             name, repetition = pending[0]

@@ -27,7 +27,7 @@ from tests.runner import docker
 Samples = dict[str, float]
 TRAINED = re.compile(r"^Ran (\d+) tests? in ", re.MULTILINE)
 # The load's own large artifacts would make a short load uneven; artifacts are measured by themselves.
-LOAD = ("--clean", "--large-artifact-size", "64KiB")
+LOAD = ("--clean", "--warm-up", "1", "--large-artifact-size", "64KiB")
 STEADY_SECONDS, FAULT_SECONDS = 4, 10
 # A single server cannot survive these; what its clients notice until it is back is measured all the same.
 SERVER_FAULTS = ("kill-server", "stop-server")
