@@ -25,11 +25,11 @@ def markdown(table: Table) -> list[str]:
 
 def summary(shown: View) -> str:
     facts, machine = shown.facts["Campaign"], shown.facts["Machine"]
+    compared = f"; × is the ratio to {shown.names[0]}" if len(shown.names) > 1 else ""
     lines = [
         f"**{shown.verdict}.** {facts['begun']}, in {facts['took']}; {machine['processor']}, {machine['cores']} cores, "
-        f"{machine['memory']}. Medians, from least to most in brackets; × is the ratio to {shown.names[0]}.",
-        "",
-        *markdown(shown.glance),
+        f"{machine['memory']}. Medians, from least to most in brackets{compared}.",
+        *(["", *markdown(shown.glance)] if shown.glance.rows else []),
     ]
     for table in shown.peers:
         lines += ["", f"Beside {table.title}, on the same PostgreSQL and store:", "", *markdown(table)]
