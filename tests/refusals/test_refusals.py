@@ -162,7 +162,7 @@ CASES = [
 ]
 
 
-def play(case: Case, name: str) -> tuple[subprocess.CompletedProcess, dict]:
+def play(case: Case, name: str, timeout: float = 120) -> tuple[subprocess.CompletedProcess, dict]:
     variables = case.variables if isinstance(case.variables, str) else json.dumps(case.variables)
     environment = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
     environment |= {
@@ -179,7 +179,7 @@ def play(case: Case, name: str) -> tuple[subprocess.CompletedProcess, dict]:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=timeout,
         check=False,
     )
     start = result.stdout.find("{")

@@ -88,14 +88,18 @@ def restart_load_balancer(target: Target) -> None:
     _restarted(target, "load-balancer")
 
 
-def _deploy(target: Target, variables: dict) -> None:
-    own = {"deployment_name": target.deployment.name, "deployment_public_port": int(target.url.rsplit(":", 1)[1])}
-    extra = [json.dumps({**own, **variables}), *target.extra_vars]
+def play(target: Target, variables: dict) -> None:
+    """Run the deployment's playbook again, with these variables."""
+    extra = [json.dumps({"deployment_name": target.deployment.name, **variables}), *target.extra_vars]
     perform(
         ["ansible-playbook", f"--inventory={ROOT}/inventories/local/hosts.yml", f"playbooks/{target.playbook}.yml"]
         + [f"--extra-vars={each}" for each in extra],
         timeout=PLAYBOOK_SECONDS,
     )
+
+
+def _deploy(target: Target, variables: dict) -> None:
+    play(target, {"deployment_public_port": int(target.url.rsplit(":", 1)[1]), **variables})
 
 
 def rolling_change(target: Target) -> None:

@@ -17,16 +17,18 @@ from pathlib import Path
 
 from tests.benchmark.processes import StepFailed
 from tests.resilience.engine import Deployment, deployments
-from tests.resilience.faults import SCENARIOS, Target, check
+from tests.resilience.faults import SCENARIOS, Scenario, Target, check
 from tests.resilience.report import table
 from tests.resilience.scenario import Pace, perform_scenario
 
 FAILED, REFUSED = 1, 2
 
 
-def arguments(words: list[str]) -> argparse.Namespace:
+def arguments(
+    words: list[str], scenarios: dict[str, Scenario] = SCENARIOS, module: str = "tests.resilience"
+) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m tests.resilience", description=__doc__.splitlines()[0], allow_abbrev=False
+        prog=f"python -m {module}", description=__doc__.splitlines()[0], allow_abbrev=False
     )
     parser.add_argument("--deployment", metavar="NAME", help="the deployment to break (default: the one that runs)")
     parser.add_argument("--playbook", metavar="NAME", help="its playbook, for rolling-change (default: its name)")
@@ -34,10 +36,10 @@ def arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--scenarios",
         nargs="+",
-        choices=list(SCENARIOS),
-        default=list(SCENARIOS),
+        choices=list(scenarios),
+        default=list(scenarios),
         metavar="NAME",
-        help=f"these only: {', '.join(SCENARIOS)}",
+        help=f"these only: {', '.join(scenarios)}",
     )
     parser.add_argument("--processes", type=int, default=4, metavar="N", help="clients, 1 to 64 (default: 4)")
     parser.add_argument("--steady", type=float, default=8, metavar="SECONDS", help="of load before and after (8)")
@@ -62,23 +64,15 @@ def chosen(name: str | None) -> Deployment:
     raise StepFailed(f"--deployment is {name or 'not given'}, and {found}: name one, or deploy one first.")
 
 
-def main(words: list[str]) -> int:
-    given = arguments(words)
+def carry_out(given: argparse.Namespace, target: Target, scenarios: dict[str, Scenario] = SCENARIOS) -> int:
+    """One scenario after the other, up to the first that cannot be carried out; the table is printed in any case."""
+    output = given.output or Path(f"resilience-{time.strftime('%Y%m%d-%H%M%S')}")
     outcomes = []
-    try:
-        deployment = chosen(given.deployment)
-        playbook = given.playbook or deployment.name
-        target = Target(deployment, deployment.public_url(), given.seconds, playbook, tuple(given.extra_vars))
-        check(given.scenarios, target)
-        output = given.output or Path(f"resilience-{time.strftime('%Y%m%d-%H%M%S')}")
-    except StepFailed as failure:
-        print(failure, file=sys.stderr)
-        return REFUSED
     failure = None
     for name in given.scenarios:
         try:
             outcomes.append(
-                perform_scenario(SCENARIOS[name], target, Pace(given.processes, given.steady), output / name)
+                perform_scenario(scenarios[name], target, Pace(given.processes, given.steady), output / name)
             )
         except StepFailed as reason:
             failure = f"{name} could not be carried out: {reason}"
@@ -93,3 +87,16 @@ def main(words: list[str]) -> int:
         print(failure, file=sys.stderr)
         return FAILED
     return 0 if all(outcome.passed for outcome in outcomes) else FAILED
+
+
+def main(words: list[str]) -> int:
+    given = arguments(words)
+    try:
+        deployment = chosen(given.deployment)
+        playbook = given.playbook or deployment.name
+        target = Target(deployment, deployment.public_url(), given.seconds, playbook, tuple(given.extra_vars))
+        check(given.scenarios, target)
+    except StepFailed as failure:
+        print(failure, file=sys.stderr)
+        return REFUSED
+    return carry_out(given, target)

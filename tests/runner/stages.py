@@ -15,7 +15,7 @@ import yaml
 
 from tests.runner import docker
 from tests.runner.artifact import artifact
-from tests.runner.commands import ROOT, Counts, StageFailed, pytest, run
+from tests.runner.commands import ROOT, Counts, StageFailed, output, pytest, run
 from tests.runner.sanity import sanity
 
 SCENARIOS = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
@@ -82,14 +82,34 @@ def refusals() -> Counts:
     return pytest("tests/refusals", "--numprocesses=2")
 
 
+def bed_refusal() -> str:
+    """Why there can be no Kubernetes node on this machine; empty where there can be one."""
+    checked = output([str(ROOT / "tests/beds/kubernetes/bed"), "check"])
+    return "" if checked.returncode == 0 else (checked.stderr or checked.stdout).strip()
+
+
 def molecule(scenario: str) -> Counts:
-    docker.provide()
     counts = Counts()
+    refusal = bed_refusal() if scenario == "k8s" and "KUBERNETES_CONTEXT" not in os.environ else ""
+    if refusal:
+        counts.skip(f"molecule test -s {scenario}, and tests/kubernetes with it: {refusal}")
+        return counts
+    docker.provide()
     done = run(["molecule", "test", "--scenario-name", scenario], MOLECULE_GLOB="molecule/*/molecule.yml")
     counts.check(done, f"molecule test -s {scenario}")
     left = leftovers(scenario)
     counts.check(not left, f"left behind by {scenario}: {', '.join(left)}")
     return counts
+
+
+def bed() -> Counts:
+    counts = Counts()
+    refusal = bed_refusal()
+    if refusal:
+        counts.skip(f"pytest tests/beds/kubernetes: {refusal}")
+        return counts
+    docker.provide()
+    return pytest("tests/beds/kubernetes")
 
 
 def minio() -> Counts:
@@ -158,6 +178,8 @@ STAGES = [
         Stage(f"molecule-{scenario}", f"molecule test -s {scenario}", lambda scenario=scenario: molecule(scenario))
         for scenario in SCENARIOS
     ),
+    # It takes an image of a deployment, so it comes after them.
+    Stage("bed", "the Kubernetes node of the tests, where there can be one", bed),
     Stage("minio", "single-az on MinIO, where its image can be had", minio),
     Stage("clean", "nothing is left behind", clean),
 ]

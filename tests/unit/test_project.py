@@ -165,7 +165,7 @@ def test_every_collection_that_is_used_is_a_dependency() -> None:
     declared = {"ansible.builtin", *GALAXY.get("dependencies", {})}
     for path, text in TEXTS.items():
         if path.suffix == ".yml" and path.parts[0] in {"roles", "playbooks"}:
-            used = set(name.findall(text)) - {"ansible.utils", "ansible.module_utils"}
+            used = set(name.findall(text)) - {"ansible.utils", "ansible.module_utils", "kubernetes.yml"}
             assert used <= declared, f"{path} uses {sorted(used - declared)}, which galaxy.yml does not list"
 
 

@@ -57,6 +57,14 @@ PACKAGES = {
 }
 
 
+def check(folder: Path) -> None:
+    """Whether a bed can be here at all; nothing is changed."""
+    checks.folder(folder)
+    checks.kernel()
+    checks.space(folder)
+    build.check(CACHE)
+
+
 def up(folder: Path, port: int | None, node_port: int, kubeconfig: Path | None) -> Bed:
     checks.nothing_is_up()
     checks.folder(folder)

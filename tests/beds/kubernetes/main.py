@@ -42,6 +42,8 @@ def arguments(words: list[str]) -> argparse.Namespace:
     up.add_argument("--kubeconfig", type=_path, metavar="FILE", help="write the kubeconfig there too, mode 0600")
     down = commands.add_parser("down", help="take all of it away, in whatever state it is", allow_abbrev=False)
     down.add_argument("--folder", type=_path, default=FOLDER, help="only for one whose record is lost")
+    check = commands.add_parser("check", help=f"whether a bed can be here; ends with {REFUSED} and the reason if not")
+    check.add_argument("--folder", type=_path, default=FOLDER, help="that it would have")
     commands.add_parser("status", help=f"what runs; ends with 0 if all does, {FAILED} if not, {NOT_UP} if no bed is up")
     load = commands.add_parser("load", help="copy images of the local Docker engine into the node")
     load.add_argument("images", nargs="+", metavar="IMAGE")
@@ -59,6 +61,12 @@ def _up(given: argparse.Namespace) -> int:
 
 def _down(given: argparse.Namespace) -> int:
     say("Nothing is left of it" if host.down(given.folder) else "No bed is up")
+    return 0
+
+
+def _check(given: argparse.Namespace) -> int:
+    host.check(given.folder)
+    print("A bed can be here.")
     return 0
 
 
@@ -87,7 +95,7 @@ def _kubeconfig(given: argparse.Namespace) -> int:
     return 0
 
 
-COMMANDS = {"up": _up, "down": _down, "status": _status, "load": _load, "kubeconfig": _kubeconfig}
+COMMANDS = {"check": _check, "up": _up, "down": _down, "status": _status, "load": _load, "kubeconfig": _kubeconfig}
 
 
 def main(words: list[str]) -> int:

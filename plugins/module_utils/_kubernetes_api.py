@@ -1,0 +1,146 @@
+# Copyright: (c) 2026, the mlops.mlflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: this file is part of the collection and can change at any time.
+
+"""Questions to a Kubernetes API server, over the connection that a kubeconfig file describes."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+try:
+    import urllib3
+    from kubernetes import config
+    from kubernetes.client import ApiClient, Configuration
+
+    HAS_KUBERNETES = True
+except ImportError:
+    HAS_KUBERNETES = False
+
+SECONDS = 10
+MINIKUBE = "minikube.sigs.k8s.io"
+
+
+class ClusterError(Exception):
+    """The cluster cannot be asked; the message is one sentence that says why and what to do."""
+
+
+def kubeconfig_files(given: str) -> list[str]:
+    """The kubeconfig files that count, as kubectl chooses them."""
+    text = given or os.environ.get("K8S_AUTH_KUBECONFIG") or os.environ.get("KUBECONFIG") or "~/.kube/config"
+    return [os.path.expanduser(path) for path in text.split(os.pathsep) if path]
+
+
+def contexts_of(given: str) -> tuple[str, list[dict[str, Any]]]:
+    """The kubeconfig files as one word, and the contexts in them."""
+    files = kubeconfig_files(given)
+    there = [path for path in files if os.path.isfile(path)]
+    if not there:
+        raise ClusterError(
+            f"There is no kubeconfig file {' or '.join(files)}: give the file of your cluster in "
+            "kubernetes_kubeconfig, "
+            "or start a cluster of your own with `ansible-playbook playbooks/minikube.yml`."
+        )
+    try:
+        contexts, _current = config.list_kube_config_contexts(os.pathsep.join(there))
+    except (config.ConfigException, OSError, ValueError, AttributeError, KeyError, TypeError) as error:
+        raise ClusterError(
+            f"The kubeconfig file {' or '.join(there)} cannot be used ({one_line(error)}): repair it, or give another "
+            "one in "
+            "kubernetes_kubeconfig."
+        ) from None
+    return os.pathsep.join(there), contexts or []
+
+
+def provider(context: dict[str, Any]) -> str:
+    """What made the context; minikube leaves its name in it."""
+    for each in (context.get("context") or {}).get("extensions") or []:
+        found = (each.get("extension") or {}).get("provider", "")
+        if found:
+            return str(found)
+    return ""
+
+
+def choose_context(contexts: list[dict[str, Any]], wanted: str) -> dict[str, Any]:
+    """The context that was asked for, or minikube's own. Never the current one: that may be anybody's production."""
+    names = ", ".join(sorted(each["name"] for each in contexts)) or "none"
+    if wanted:
+        for each in contexts:
+            if each["name"] == wanted:
+                return each
+        raise ClusterError(f"kubernetes_context is {wanted}, which the kubeconfig file does not have: it has {names}.")
+    local = [each for each in contexts if provider(each) == MINIKUBE]
+    if len(local) == 1:
+        return local[0]
+    raise ClusterError(
+        f"kubernetes_context is not given, and {'several contexts are' if local else 'no context is'} minikube's: "
+        f"say which one of {names} to deploy to with -e kubernetes_context=NAME."
+    )
+
+
+def one_line(error: object, limit: int = 200) -> str:
+    """Any text as one line of a bearable length."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+class Cluster:
+    """One API server. Every answer is a status and a document."""
+
+    def __init__(self, kubeconfig: str, context: str) -> None:
+        self.context = context
+        settings = Configuration()
+        try:
+            config.load_kube_config(config_file=kubeconfig, context=context, client_configuration=settings)
+        except (config.ConfigException, OSError, ValueError, KeyError, TypeError) as error:
+            raise ClusterError(
+                f"The context {context} of the kubeconfig file cannot be used ({one_line(error)}): repair it, or "
+                "choose another "
+                "kubernetes_context."
+            ) from None
+        self.settings, self.host = settings, settings.host
+        self.pool = ApiClient(settings).rest_client.pool_manager
+
+    def ask(self, path: str, method: str = "GET", body: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
+        """One request; a server that does not answer is a ClusterError."""
+        headers = {"Accept": "application/json", "Content-Type": "application/json"}
+        headers |= {
+            each["key"]: each["value"]
+            for each in self.settings.auth_settings().values()
+            if each["in"] == "header" and each["value"]
+        }
+        try:
+            answer = self.pool.request(
+                method, self.host + path, body=json.dumps(body) if body else None, headers=headers, retries=False,
+                timeout=urllib3.Timeout(connect=SECONDS, read=3 * SECONDS),
+            )  # fmt: skip
+            return answer.status, json.loads(answer.data or b"{}")
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            reason = getattr(error, "reason", None) or error
+            raise ClusterError(
+                f"The cluster of the context {self.context} does not answer at {self.host} ({one_line(reason)}): "
+                "start it, "
+                "repair the network, or choose another kubernetes_context."
+            ) from None
+        except ValueError:
+            raise ClusterError(
+                f"{self.host} of the context {self.context} does not answer as a Kubernetes API server: check the "
+                "kubeconfig file."
+            ) from None
+
+    def items(self, path: str) -> list[dict[str, Any]] | None:
+        """The objects of a list, or None where this user may not see them."""
+        status, answer = self.ask(path)
+        return answer.get("items") or [] if status == 200 else None
+
+    def text(self, path: str) -> str:
+        """An answer that is no document, such as a log; empty where there is none."""
+        headers = {each["key"]: each["value"] for each in self.settings.auth_settings().values() if each["value"]}
+        try:
+            answer = self.pool.request("GET", self.host + path, headers=headers, retries=False, timeout=SECONDS)
+        except (urllib3.exceptions.HTTPError, OSError):
+            return ""
+        return answer.data.decode(errors="replace") if answer.status == 200 else ""

@@ -1,0 +1,236 @@
+# Copyright: (c) 2026, the mlops.mlflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: this file is part of the collection and can change at any time.
+
+"""What has to be known of a cluster before anything is applied to it, and what stands in the way."""
+
+from __future__ import annotations
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes_api import Cluster, ClusterError, one_line
+
+LABEL = "mlops.mlflow.deployment"
+DEFAULT_CLASS = (
+    "storageclass.kubernetes.io/is-default-class",
+    "storageclass.beta.kubernetes.io/is-default-class",
+)
+UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the deployment asks of the cluster."""
+
+    deployment: str
+    namespace: str
+    rights: list[dict[str, Any]]
+    kinds: list[str]
+    storage_class: str | None
+    node_port: int
+
+
+def bytes_of(quantity: str) -> int:
+    """A quantity of memory as a number of bytes."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([kMGT]|[KMGT]i|m|)", str(quantity))
+    if not match:
+        return 0
+    return int(float(match[1]) / 1000) if match[2] == "m" else int(float(match[1]) * UNITS[match[2]])
+
+
+def cpus_of(quantity: str) -> float:
+    """A quantity of processors as a number."""
+    text = str(quantity)
+    try:
+        return float(text[:-1]) / 1000 if text.endswith("m") else float(text)
+    except ValueError:
+        return 0.0
+
+
+def full_name(image: str) -> str:
+    """An image's name as nodes know it: with its registry and tag."""
+    first, slash, rest = image.partition("/")
+    if not slash:
+        image = f"docker.io/library/{image}"
+    elif "." not in first and ":" not in first and first != "localhost":
+        image = f"docker.io/{first}/{rest}"
+    return image if re.search(r"[:@][^/]*$", image) else f"{image}:latest"
+
+
+def node_facts(node: dict[str, Any]) -> dict[str, Any]:
+    """What counts of a node."""
+    status, spec = node.get("status") or {}, node.get("spec") or {}
+    conditions = {each["type"]: each["status"] for each in status.get("conditions") or []}
+    allocatable = status.get("allocatable") or {}
+    taints = [each for each in spec.get("taints") or [] if each.get("effect") in ("NoSchedule", "NoExecute")]
+    return {
+        "name": node["metadata"]["name"],
+        "address": next(
+            (each["address"] for each in status.get("addresses") or [] if each["type"] == "InternalIP"), ""
+        ),
+        "usable": conditions.get("Ready") == "True" and not spec.get("unschedulable") and not taints,
+        "cpus": cpus_of(allocatable.get("cpu", "0")),
+        "memory_mb": bytes_of(allocatable.get("memory", "0")) // 2**20,
+        "images": sorted({full_name(name) for each in status.get("images") or [] for name in each.get("names") or []}),
+    }
+
+
+def default_class(classes: list[dict[str, Any]]) -> str:
+    """The name of the default StorageClass; empty where there is none."""
+    for each in classes:
+        notes = each["metadata"].get("annotations") or {}
+        if any(notes.get(name) == "true" for name in DEFAULT_CLASS):
+            return each["metadata"]["name"]
+    return ""
+
+
+def port_holder(services: list[dict[str, Any]], port: int) -> str:
+    """The Service that has a node port, as namespace/name; empty where it is free."""
+    for each in services:
+        if any(item.get("nodePort") == port for item in (each.get("spec") or {}).get("ports") or []):
+            return f"{each['metadata']['namespace']}/{each['metadata']['name']}"
+    return ""
+
+
+def running_images(pods: list[dict[str, Any]]) -> list[str]:
+    """Images that a node must have, because containers run from them."""
+    found = set()
+    for pod in pods:
+        ready = {each["name"] for each in (pod.get("status") or {}).get("containerStatuses") or [] if each.get("ready")}
+        found |= {full_name(each["image"]) for each in pod["spec"]["containers"] if each["name"] in ready}
+    return sorted(found)
+
+
+def review(cluster: Cluster, right: dict[str, Any], namespace: str) -> str:
+    """What this user may not do, in words; empty where it is allowed."""
+    group, _slash, resource = right["resource"].rpartition("/")
+    resource, _colon, subresource = resource.partition(":")
+    attributes = {"group": group, "resource": resource, "subresource": subresource, "verb": right["verb"]}
+    if not right.get("cluster_wide"):
+        attributes["namespace"] = namespace
+    path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+    body = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": {name: value for name, value in attributes.items() if value}},
+    }
+    status, answer = cluster.ask(path, "POST", body)
+    if status == 401:
+        raise ClusterError(
+            f"The cluster of the context {cluster.context} does not know this user (401): log in again, or repair the "
+            "kubeconfig file."
+        )
+    if status >= 400:
+        raise ClusterError(
+            f"The cluster of the context {cluster.context} does not say what this user may do "
+            f"({one_line(answer.get('message', status))}): choose a user that may at least ask."
+        )
+    return (
+        ""
+        if (answer.get("status") or {}).get("allowed")
+        else f"{right['verb']} {resource}{'/' * bool(subresource)}{subresource}"
+    )
+
+
+def offered(cluster: Cluster, kinds: list[str]) -> list[str]:
+    """Those of the kinds, written as version/Kind, that the API server has."""
+    found = []
+    for version in sorted({kind.rpartition("/")[0] for kind in kinds}):
+        prefix = "/api/" if version == "v1" else "/apis/"
+        status, answer = cluster.ask(prefix + version)
+        if status == 200:
+            there = {each["kind"] for each in answer.get("resources") or []}
+            found += [kind for kind in kinds if kind.rpartition("/")[0] == version and kind.rpartition("/")[2] in there]
+    return sorted(found)
+
+
+def survey(cluster: Cluster, wanted: Wanted) -> dict[str, Any]:
+    """Ask all questions at once."""
+    namespace = f"/api/v1/namespaces/{wanted.namespace}"
+    version_status, version = cluster.ask("/version")
+    with ThreadPoolExecutor(8) as pool:
+        denied = pool.map(lambda right: review(cluster, right, wanted.namespace), wanted.rights)
+        space = pool.submit(cluster.ask, namespace)
+        classes = pool.submit(cluster.items, "/apis/storage.k8s.io/v1/storageclasses")
+        nodes = pool.submit(cluster.items, "/api/v1/nodes")
+        services = pool.submit(cluster.items, "/api/v1/services")
+        ours = f"?labelSelector={LABEL}%3D{wanted.deployment}"
+        pods = pool.submit(cluster.items, f"{namespace}/pods{ours}")
+        claims = pool.submit(cluster.items, f"{namespace}/persistentvolumeclaims{ours}")
+        kinds = pool.submit(offered, cluster, wanted.kinds)
+        refused = [each for each in denied if each]
+    status, found = space.result()
+    return {
+        "context": cluster.context,
+        "host": cluster.host,
+        "version": str(version.get("gitVersion", "")) if version_status == 200 else "",
+        "namespace_exists": status == 200,
+        "namespace_owner": ((found.get("metadata") or {}).get("labels") or {}).get(LABEL, "") if status == 200 else "",
+        "namespace_ends": status == 200 and (found.get("status") or {}).get("phase") == "Terminating",
+        "storage_classes": None
+        if classes.result() is None
+        else sorted(each["metadata"]["name"] for each in classes.result()),
+        "default_storage_class": default_class(classes.result() or []),
+        "nodes": None if nodes.result() is None else [node_facts(each) for each in nodes.result()],
+        "node_port_holder": port_holder(services.result() or [], wanted.node_port) if wanted.node_port else "",
+        "running_images": running_images(pods.result() or []),
+        "claims": sorted(each["metadata"]["name"] for each in claims.result() or []),
+        "kinds": kinds.result(),
+        "denied": refused,
+    }
+
+
+def obstacles(facts: dict[str, Any], wanted: Wanted) -> list[str]:
+    """One sentence for each thing that stands in the way, the one that matters most first."""
+    context, namespace, found = facts["context"], wanted.namespace, []
+    if facts["denied"]:
+        some = ", ".join(facts["denied"][:5]) + (f" and {len(facts['denied']) - 5} more" if facts["denied"][5:] else "")
+        found.append(
+            f"The user of the context {context} may not {some} in the namespace {namespace}: ask the cluster's "
+            "administrator for a role that may, or choose another kubernetes_context or kubernetes_namespace."
+        )
+    if facts["namespace_ends"]:
+        found.append(
+            f"The namespace {namespace} is just being removed from the cluster of the context {context}: wait until "
+            "it is gone, and run again."
+        )
+    elif facts["namespace_exists"] and facts["namespace_owner"] != wanted.deployment:
+        owner = facts["namespace_owner"]
+        found.append(
+            f"kubernetes_namespace is {namespace}, which is there and belongs to "
+            f"{'the deployment ' + owner if owner else 'something else'}: choose another namespace, or remove that "
+            "one first."
+        )
+    if wanted.storage_class is not None and facts["storage_classes"] is not None:
+        found += storage_obstacles(facts, wanted.storage_class)
+    if facts["nodes"] is not None and not any(each["usable"] for each in facts["nodes"]):
+        found.append(
+            f"The cluster of the context {context} has no node that is ready and takes pods: look at `kubectl get "
+            "nodes`."
+        )
+    holder = facts["node_port_holder"]
+    if holder and holder.partition("/")[0] != namespace:
+        found.append(
+            f"mlflow_server_node_port is {wanted.node_port}, which belongs to the Service {holder}: choose another "
+            "port from 30000 to 32767, "
+            "or 0 for none."
+        )
+    return found
+
+
+def storage_obstacles(facts: dict[str, Any], wanted: str) -> list[str]:
+    """Whether volumes can be had."""
+    names = ", ".join(facts["storage_classes"]) or "none"
+    if wanted and wanted not in facts["storage_classes"]:
+        return [f"kubernetes_storage_class is {wanted}, which the cluster does not have: it has {names}."]
+    if not wanted and not facts["default_storage_class"]:
+        return [
+            f"The cluster of the context {facts['context']} has no default StorageClass, so no volume can be had: "
+            "give one of its classes "
+            f"({names}) in kubernetes_storage_class, or let its administrator install one."
+        ]
+    return []

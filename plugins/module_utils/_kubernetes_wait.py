@@ -1,0 +1,144 @@
+# Copyright: (c) 2026, the mlops.mlflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: this file is part of the collection and can change at any time.
+
+"""Whether workloads have come up, and whether they ever will."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes_api import one_line
+
+IMAGE = ("ErrImageNeverPull", "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageInspect")
+CONFIGURATION = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
+# A container that fails that often will fail again.
+RESTARTS = 2
+
+
+@dataclass
+class Seen:
+    """All that was read of one workload: itself, its pods, and warnings in its namespace, the newest last."""
+
+    workload: dict[str, Any]
+    pods: list[dict[str, Any]] = field(default_factory=list)
+    warnings: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return f"{self.workload['kind']} {self.workload['metadata']['name']}"
+
+
+def unfinished(workload: dict[str, Any]) -> str:
+    """Why a workload is not up yet; empty when it is."""
+    spec, status, kind = workload.get("spec") or {}, workload.get("status") or {}, workload["kind"]
+    if kind == "Job":
+        return "" if status.get("succeeded") else "it has not ended yet"
+    if status.get("observedGeneration", 0) < workload["metadata"].get("generation", 1):
+        return "the change has not been noticed yet"
+    wanted, updated = spec.get("replicas", 1), status.get("updatedReplicas", 0)
+    useful = status.get("availableReplicas" if kind == "Deployment" else "readyReplicas", 0)
+    if kind == "StatefulSet" and status.get("updateRevision") != status.get("currentRevision"):
+        updated = min(updated, wanted)
+    elif kind == "StatefulSet":
+        updated = wanted
+    if updated < wanted:
+        return f"{updated} of {wanted} pods are as they should be"
+    if status.get("replicas", 0) > wanted:
+        return f"{status['replicas'] - wanted} old pods are still there"
+    return "" if useful >= wanted else f"{useful} of {wanted} pods are ready"
+
+
+def newest(seen: Seen) -> list[dict[str, Any]]:
+    """The pods of the workload's last change: what is wrong with older ones is about to be put right."""
+    key = {"Deployment": "pod-template-hash", "StatefulSet": "controller-revision-hash"}.get(seen.workload["kind"])
+    pods = [pod for pod in seen.pods if not pod["metadata"].get("deletionTimestamp")]
+    if not key or not pods:
+        return pods
+    last = max(pods, key=lambda pod: pod["metadata"]["creationTimestamp"])["metadata"]["labels"].get(key)
+    if seen.workload["kind"] == "StatefulSet":
+        last = (seen.workload.get("status") or {}).get("updateRevision", last)
+    return [pod for pod in pods if pod["metadata"]["labels"].get(key) == last]
+
+
+def container_trouble(pod: dict[str, Any]) -> str:
+    """Why a container of the pod will not start by waiting; empty where it may."""
+    status = pod.get("status") or {}
+    for each in (status.get("initContainerStatuses") or []) + (status.get("containerStatuses") or []):
+        state = each.get("state") or {}
+        waiting = state.get("waiting") or {}
+        reason, message = waiting.get("reason", ""), one_line(waiting.get("message", ""))
+        node = (pod.get("spec") or {}).get("nodeName", "")
+        if reason in IMAGE:
+            return (
+                f"the image {each['image']} is not to be had on the node {node} "
+                f"({reason}{': ' + message if message else ''}); "
+                "bring it there with kubernetes_image_loader, such as `minikube image load`, or name one that the "
+                "node can pull "
+                "in kubernetes_image_references"
+            )
+        if reason in CONFIGURATION:
+            pod_name = pod["metadata"]["name"]
+            return f"the container {each['name']} of the pod {pod_name} cannot be started ({reason}: {message})"
+        if each.get("restartCount", 0) >= RESTARTS and not each.get("ready") and (reason or "terminated" in state):
+            ended = (each.get("lastState") or {}).get("terminated") or state.get("terminated") or {}
+            return (
+                f"the container {each['name']} of the pod {pod['metadata']['name']} ended {each['restartCount']} "
+                "times, the last time with "
+                f"{ended.get('reason', 'an error')} and code {ended.get('exitCode', '?')}"
+            )
+    return ""
+
+
+def refused(seen: Seen) -> str:
+    """Why the API server refuses the workload's pods; empty where it does not."""
+    name = re.escape(seen.workload["metadata"]["name"])
+    for each in reversed(seen.warnings):
+        involved, message = each.get("involvedObject") or {}, one_line(each.get("message", ""), 300)
+        if each.get("reason") != "FailedCreate" or not re.fullmatch(f"{name}(-[a-z0-9]+)?", involved.get("name", "")):
+            continue
+        if involved.get("kind") == "Pod" or "forbidden" not in message:
+            continue
+        if "quota" in message:
+            return (
+                f"the quota of the namespace forbids its pod ({message}); "
+                "raise the quota, or ask for less in the variables ..._resources"
+            )
+        if "PodSecurity" in message or "pod security" in message.lower():
+            return (
+                f"the pod security of the cluster forbids its pod ({message}); "
+                "ask its administrator to allow this in the namespace"
+            )
+        return f"the cluster forbids its pod ({message}); ask its administrator to allow it"
+    return ""
+
+
+def hopeless(seen: Seen) -> str:
+    """Why waiting is of no use; empty while it may be."""
+    if seen.workload["kind"] == "Job":
+        for each in (seen.workload.get("status") or {}).get("conditions") or []:
+            if each["type"] == "Failed" and each["status"] == "True":
+                return f"it failed ({each.get('reason', '')})"
+    if unfinished(seen.workload):
+        for pod in newest(seen):
+            trouble = container_trouble(pod)
+            if trouble:
+                return trouble
+        return refused(seen)
+    return ""
+
+
+def last_word(seen: Seen) -> str:
+    """What is known of a workload that did not come up in time: its pods' own condition, else the last warning."""
+    names = {pod["metadata"]["name"] for pod in newest(seen)}
+    for pod in newest(seen):
+        for each in (pod.get("status") or {}).get("conditions") or []:
+            if each["type"] == "PodScheduled" and each["status"] == "False":
+                return f"the pod {pod['metadata']['name']} finds no node ({one_line(each.get('message', ''))})"
+    for each in reversed(seen.warnings):
+        if (each.get("involvedObject") or {}).get("name") in names:
+            return f"{each['involvedObject']['name']}: {one_line(each.get('message', ''))}"
+    return ""

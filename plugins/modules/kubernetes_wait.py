@@ -1,0 +1,214 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the mlops.mlflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kubernetes_wait
+short_description: Wait until workloads are up, or say at once why they never will be
+description:
+  - Waits until Deployments and StatefulSets have rolled out, and Jobs have ended well.
+  - Ends early, with one sentence that says why and what to do, where waiting is of no use - an image that is not to be
+    had, a quota or pod security that forbids the pods, a container that keeps failing, a failed Job.
+version_added: 0.1.0
+author:
+  - the mlops.mlflow contributors (@mlops)
+requirements:
+  - kubernetes >= 24.2.0 (Python)
+attributes:
+  check_mode:
+    description: Can run in check_mode and return changed status prediction without modifying the target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed, when in diff mode.
+    support: none
+  idempotent:
+    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates
+      no change.
+    support: full
+options:
+  kubeconfig:
+    description: The kubeconfig file.
+    type: str
+    required: true
+  context:
+    description: The context in it.
+    type: str
+    required: true
+  namespace:
+    description: The namespace of the workloads.
+    type: str
+    required: true
+  workloads:
+    description: What to wait for, such as V(StatefulSet/postgres). The kinds are V(Deployment), V(StatefulSet) and
+      V(Job).
+    type: list
+    elements: str
+    required: true
+  timeout:
+    description: How many seconds to wait. With V(0) it only looks.
+    type: int
+    default: 300
+  known_warnings:
+    description: What was returned as RV(seen_warnings) before something was applied. These events say nothing of
+      what is waited for now. Without it, those that are there when the module begins.
+    type: list
+    elements: str
+"""
+
+EXAMPLES = r"""
+- name: Wait for the data services
+  mlops.mlflow.kubernetes_wait:
+    kubeconfig: ~/.kube/config
+    context: minikube
+    namespace: mlflow
+    workloads: [StatefulSet/postgres, StatefulSet/seaweedfs]
+"""
+
+RETURN = r"""
+ready:
+  description: Whether all of them are up. Always true where O(timeout) is above 0, because the module fails otherwise.
+  returned: success
+  type: bool
+seen_warnings:
+  description: The warnings that the namespace has, for O(known_warnings).
+  returned: success
+  type: list
+  elements: str
+log:
+  description: The end of what the pods of Jobs wrote.
+  returned: where a Job is among the workloads
+  type: str
+reason:
+  description: Why it failed, in words.
+  returned: failure
+  type: str
+"""
+
+import os
+import time
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.mlops.mlflow.plugins.module_utils import _kubernetes_api as api
+from ansible_collections.mlops.mlflow.plugins.module_utils import _kubernetes_wait as wait
+
+PATHS = {"Deployment": "/apis/apps/v1", "StatefulSet": "/apis/apps/v1", "Job": "/apis/batch/v1"}
+LOG_LINES = 200
+
+
+def look(cluster: api.Cluster, namespace: str, workload: str, known: set) -> wait.Seen:
+    """Read a workload and what belongs to it. Warnings that were there before do not count."""
+    kind, _slash, name = workload.partition("/")
+    status, found = cluster.ask(f"{PATHS[kind]}/namespaces/{namespace}/{kind.lower()}s/{name}")
+    if status == 403:
+        raise api.ClusterError(
+            f"This user may not look at the {kind} {name} in the namespace {namespace}: ask for a role that may."
+        )
+    if status != 200:
+        # Not there yet, or the API server is not well: the next look tells.
+        return wait.Seen({"kind": kind, "metadata": {"name": name, "generation": 1}})
+    labels = (found["spec"].get("selector") or {}).get("matchLabels") or {"job-name": name}
+    if kind == "Job":
+        labels = {"job-name": name}
+    selector = ",".join(f"{key}%3D{value}" for key, value in labels.items())
+    pods = cluster.items(f"/api/v1/namespaces/{namespace}/pods?labelSelector={selector}") or []
+    return wait.Seen(
+        {**found, "kind": kind}, pods, [each for each in warnings(cluster, namespace) if identity(each) not in known]
+    )
+
+
+def warnings(cluster: api.Cluster, namespace: str) -> list[dict[str, Any]]:
+    """Warnings of the namespace, the newest last."""
+    found = cluster.items(f"/api/v1/namespaces/{namespace}/events?fieldSelector=type%3DWarning") or []
+    return sorted(found, key=lambda each: each.get("lastTimestamp") or each.get("eventTime") or "")
+
+
+def identity(event: dict[str, Any]) -> str:
+    """An event that occurs again is the same object with a higher count."""
+    return f"{event['metadata']['uid']}/{event.get('count', 1)}"
+
+
+def log_of(cluster: api.Cluster, namespace: str, seen: wait.Seen, previous: bool = False) -> str:
+    """The end of what the pods wrote."""
+    texts = []
+    for pod in wait.newest(seen):
+        path = f"/api/v1/namespaces/{namespace}/pods/{pod['metadata']['name']}/log?tailLines={LOG_LINES}"
+        texts.append((cluster.text(path + "&previous=true") if previous else "") or cluster.text(path))
+    return "\n".join(text for text in texts if text)
+
+
+def sentence(seen: wait.Seen, reason: str, log: str) -> str:
+    """What the user reads."""
+    lines = [line for line in log.splitlines() if line.strip()]
+    refusals = [line.partition("refused: ")[2] for line in lines if "mlflow-guard: refused: " in line]
+    said = refusals[-1:] or lines[-1:] if "ended" in reason else []
+    return f"{seen.name}: {reason}{': ' + api.one_line(said[0], 400) if said else ''}."
+
+
+def watch(cluster: api.Cluster, params: dict[str, Any], known: set) -> dict[str, Any]:
+    """Look until all are up, one is hopeless, or the time is over."""
+    namespace, end, pause = params["namespace"], time.monotonic() + params["timeout"], 0.3
+    while True:
+        seen = [look(cluster, namespace, workload, known) for workload in params["workloads"]]
+        logs = "\n".join(log_of(cluster, namespace, each) for each in seen if each.workload["kind"] == "Job")
+        left = [each for each in seen if wait.unfinished(each.workload)]
+        if not left:
+            return {"ready": True, "log": logs}
+        for each in left:
+            reason = wait.hopeless(each)
+            if reason and params["timeout"]:
+                return {"reason": sentence(each, reason, log_of(cluster, namespace, each, previous=True)), "log": logs}
+        if time.monotonic() >= end:
+            if not params["timeout"]:
+                return {"ready": False, "log": logs}
+            why = "; ".join(
+                f"{each.name}: {wait.unfinished(each.workload)} {wait.last_word(each)}".rstrip() for each in left
+            )
+            return {
+                "reason": f"After {params['timeout']} s not all is up ({why}): look at it with `kubectl -n "
+                f"{namespace} describe pods`, or give it more time in kubernetes_wait_timeout.",
+                "log": logs,
+            }
+        time.sleep(pause)
+        pause = min(pause * 1.3, 1.5)
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "kubeconfig": {"type": "str", "required": True},
+            "context": {"type": "str", "required": True},
+            "namespace": {"type": "str", "required": True},
+            "workloads": {"type": "list", "elements": "str", "required": True},
+            "timeout": {"type": "int", "default": 300},
+            "known_warnings": {"type": "list", "elements": "str"},
+        },
+        supports_check_mode=True,
+    )
+    if not api.HAS_KUBERNETES:
+        module.fail_json(msg=missing_required_lib("kubernetes"))
+    wrong = [
+        each for each in module.params["workloads"] if each.partition("/")[0] not in PATHS or not each.partition("/")[2]
+    ]
+    if wrong:
+        module.fail_json(
+            msg=f"workloads has {', '.join(wrong)}: give KIND/NAME, with one of the kinds {', '.join(PATHS)}."
+        )
+    try:
+        files = os.pathsep.join(api.kubeconfig_files(module.params["kubeconfig"]))
+        cluster = api.Cluster(files, module.params["context"])
+        there = sorted(identity(each) for each in warnings(cluster, module.params["namespace"]))
+        known = module.params["known_warnings"]
+        answer = watch(cluster, module.params, set(there if known is None else known))
+    except api.ClusterError as error:
+        module.fail_json(msg=str(error))
+    if "reason" in answer:
+        module.fail_json(msg=answer["reason"], **answer)
+    module.exit_json(changed=False, seen_warnings=there, **answer)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+# Copyright: (c) 2026, the mlops.mlflow contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tests on a cluster that has a deployment; `molecule verify -s k8s` runs them.
+
+MLOPS_MLFLOW_CLUSTER says which: the variables with which it was deployed, as JSON.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+
+import pytest
+from kubernetes import client, config
+
+VARIABLE = "MLOPS_MLFLOW_CLUSTER"
+
+
+@pytest.fixture(scope="session")
+def variables() -> dict:
+    if VARIABLE not in os.environ:
+        pytest.fail(f"{VARIABLE} is not set: `molecule verify -s k8s` runs these tests.")
+    return json.loads(os.environ[VARIABLE])
+
+
+@pytest.fixture(scope="session")
+def api(variables) -> client.ApiClient:
+    return config.new_client_from_config(variables["kubernetes_kubeconfig"] or None, variables["kubernetes_context"])
+
+
+@pytest.fixture
+def space(api):
+    """Makes namespaces, and takes them away."""
+    core, made = client.CoreV1Api(api), []
+
+    def make(name: str, **labels: str) -> str:
+        core.create_namespace({"metadata": {"name": name, "labels": labels}})
+        made.append(name)
+        return name
+
+    yield make
+    for name in made:
+        # Destroying a deployment takes its namespace along.
+        with contextlib.suppress(client.ApiException):
+            core.delete_namespace(name)

@@ -1,0 +1,169 @@
+# Copyright: (c) 2026, the mlops.mlflow contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What stands in the way on a cluster: one sentence each, and nothing half applied."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+from kubernetes import client
+
+from tests.refusals.test_refusals import ROOT, Case, messages, play
+
+DEPLOYMENT = "mlops.mlflow.deployment"
+DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
+BED = "mlops-mlflow-bed"
+# What will never come up is said at once, and not when the waiting is over (kubernetes_wait_timeout).
+WAIT_SECONDS = 300
+DEPLOY_SECONDS = 600
+
+
+def own(variables: dict, name: str) -> dict:
+    """The same cluster, and nothing that another deployment has."""
+    return {**variables, "deployment_name": name, "kubernetes_namespace": name, "mlflow_server_node_port": 0}
+
+
+def refusal(variables: dict, **more) -> str:
+    """What the playbook says of a deployment of its own, which has not come to anything."""
+    name = f"refused-{uuid.uuid4().hex[:8]}"
+    asked = {**own(variables, name), **more}
+    result, answer = play(Case(asked, [], "k8s"), name)
+    assert result.returncode != 0, f"accepted: {more}"
+    said = messages(answer)
+    assert len(said) == 1, f"not one message but {len(said)}: {said}"
+    for sign in ("Traceback", "rendering template", "is undefined", "{{", "non-zero return code"):
+        assert sign not in said[0], f"no refusal but a crash: {said[0]}"
+    assert len(said[0]) < 1000, said[0]
+    return said[0]
+
+
+def refused(variables: dict, **more) -> str:
+    """The same, before anything was changed on this machine."""
+    said = refusal(variables, **more)
+    homes = (Path("~/.local/share/mlops.mlflow"), Path("~/.config/mlops.mlflow/localhost"))
+    assert not [path for home in homes for path in home.expanduser().glob("refused-*")]
+    return said
+
+
+def namespaces(api) -> list[str]:
+    return [each.metadata.name for each in client.CoreV1Api(api).list_namespace().items]
+
+
+@pytest.mark.parametrize(
+    ("variables_more", "words"),
+    [
+        ({"mlflow_server_node_port": 80}, ["mlflow_server_node_port", "80", "30000 to 32767"]),
+        (
+            {"mlflow_server_ingress": {"host": "https://x"}},
+            ["mlflow_server_ingress", "https://x", "mlflow.example.com"],
+        ),
+        ({"mlflow_server_autoscaling": {"max_replicas": 2}}, ["HorizontalPodAutoscaler|max_replicas"]),
+        ({"kubernetes_storage_class": "nowhere"}, ["kubernetes_storage_class", "nowhere", "it has"]),
+        ({"mlflow_server_args": {"worker": 3}}, ["worker", "workers"]),
+    ],
+    ids=str,
+)
+def test_bad_input(variables, api, variables_more, words) -> None:
+    said = refused(variables, **variables_more)
+    for word in words:
+        assert any(each in said for each in word.split("|")), said
+    assert not [name for name in namespaces(api) if name.startswith("refused-")]
+
+
+def test_a_user_without_rights(variables, api) -> None:
+    if variables["kubernetes_context"] != BED:
+        pytest.skip("no user without rights is known on this cluster")
+    path = Path(variables["kubernetes_kubeconfig"]).with_name("restricted.kubeconfig")
+    said = refused(variables, kubernetes_kubeconfig=str(path), kubernetes_context=f"{BED}-restricted")
+    for word in ("may not", "create", "administrator", "Nothing was changed"):
+        assert word in said, said
+
+
+def test_somebody_elses_namespace(variables, space) -> None:
+    said = refused(variables, kubernetes_namespace=space("refused-namespace"))
+    for word in ("kubernetes_namespace is refused-namespace", "something else", "choose another"):
+        assert word in said, said
+
+
+def test_a_node_port_that_is_taken(variables, api) -> None:
+    services = client.CoreV1Api(api).list_namespaced_service(variables["kubernetes_namespace"]).items
+    port = next(item.node_port for each in services for item in each.spec.ports if item.node_port)
+    said = refused(variables, mlflow_server_node_port=port)
+    for word in ("mlflow_server_node_port", str(port), f"{variables['kubernetes_namespace']}/mlflow-server"):
+        assert word in said, said
+
+
+def test_no_default_storage_class(variables, api) -> None:
+    if variables["kubernetes_context"] != BED:
+        pytest.skip("another cluster's default StorageClass is not taken away")
+    storage = client.StorageV1Api(api)
+    name = storage.list_storage_class().items[0].metadata.name
+
+    def default(value: str) -> None:
+        storage.patch_storage_class(name, {"metadata": {"annotations": {DEFAULT_CLASS: value}}})
+
+    default("false")
+    try:
+        said = refused(variables)
+    finally:
+        default("true")
+    for word in ("no default StorageClass", name, "kubernetes_storage_class"):
+        assert word in said, said
+
+
+def destroy(variables: dict, name: str) -> None:
+    subprocess.run(
+        ["ansible-playbook", f"--inventory={ROOT}/inventories/local/hosts.yml", str(ROOT / "playbooks/destroy.yml")]
+        + ["-e", json.dumps({**variables, "deployment": name})],
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
+        check=True,
+        capture_output=True,
+        timeout=DEPLOY_SECONDS,
+    )
+
+
+@pytest.fixture
+def half(variables, space):
+    """Deploys what cannot come up, says how it was told and after how many seconds, and takes away what there is."""
+    name = f"half-{uuid.uuid4().hex[:8]}"
+
+    def deploy(**more) -> tuple[str, float]:
+        started = time.monotonic()
+        asked = {**own(variables, name), **more}
+        result, answer = play(Case(asked, [], "k8s"), name, DEPLOY_SECONDS)
+        said = messages(answer)
+        assert result.returncode != 0
+        assert len(said) == 1, said
+        return said[0], time.monotonic() - started
+
+    yield name, deploy
+    destroy({**variables, "kubernetes_namespace": name}, name)
+
+
+def test_an_image_that_the_node_lacks(half) -> None:
+    _name, deploy = half
+    images = {each: f"bed.test/{each}:absent" for each in ("postgres", "object_store", "mlflow_server")}
+    said, seconds = deploy(
+        kubernetes_image_references=images, kubernetes_image_pull_policy="Never", object_store="seaweedfs"
+    )
+    for word in ("bed.test/", ":absent", "ErrImageNeverPull", "kubernetes_image_loader", "kubernetes_image_references"):
+        assert word in said, said
+    assert seconds < WAIT_SECONDS
+
+
+def test_a_quota_that_forbids_the_pods(half, space, api) -> None:
+    name, deploy = half
+    space(name, **{DEPLOYMENT: name})
+    quota = {"metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}}
+    client.CoreV1Api(api).create_namespaced_resource_quota(name, quota)
+    said, seconds = deploy()
+    for word in ("quota", "none", "raise the quota"):
+        assert word in said, said
+    assert seconds < WAIT_SECONDS

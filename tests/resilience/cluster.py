@@ -1,0 +1,30 @@
+# Copyright: (c) 2026, the mlops.mlflow contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""python -m tests.resilience.cluster: what `python -m tests.resilience` does, for a deployment on Kubernetes."""
+
+from __future__ import annotations
+
+import sys
+
+from tests.benchmark.processes import StepFailed
+from tests.resilience.cluster_faults import SCENARIOS, check
+from tests.resilience.faults import Target
+from tests.resilience.main import REFUSED, arguments, carry_out
+from tests.resilience.pods import chosen
+
+
+def main(words: list[str]) -> int:
+    given = arguments(words, SCENARIOS, "tests.resilience.cluster")
+    try:
+        deployment = chosen(given.deployment)
+        url = deployment.public_url()
+        target = Target(deployment, url, given.seconds, given.playbook or "k8s", tuple(given.extra_vars))
+        check(given.scenarios, target)
+    except StepFailed as failure:
+        print(failure, file=sys.stderr)
+        return REFUSED
+    return carry_out(given, target, SCENARIOS)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

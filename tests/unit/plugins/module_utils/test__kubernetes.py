@@ -1,0 +1,175 @@
+# Copyright: (c) 2026, the mlops.mlflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is concluded from a cluster's answers. The cluster itself is the test bed's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.mlops.mlflow.plugins.module_utils import _kubernetes_api as api
+from ansible_collections.mlops.mlflow.plugins.module_utils import _kubernetes_cluster as cluster
+from ansible_collections.mlops.mlflow.plugins.module_utils import _kubernetes_wait as wait
+
+MINIKUBE = {"name": "mlflow", "context": {"extensions": [{"extension": {"provider": api.MINIKUBE}}]}}
+PRODUCTION = {"name": "production", "context": {}}
+
+
+def test_minikube_is_taken_without_being_named() -> None:
+    assert api.choose_context([PRODUCTION, MINIKUBE], "") == MINIKUBE
+
+
+@pytest.mark.parametrize("contexts", [[PRODUCTION], [], [MINIKUBE, {**MINIKUBE, "name": "other"}]])
+def test_nothing_else_is(contexts: list[dict[str, Any]]) -> None:
+    with pytest.raises(api.ClusterError, match="kubernetes_context is not given"):
+        api.choose_context(contexts, "")
+
+
+def test_an_unknown_context_lists_the_known_ones() -> None:
+    with pytest.raises(api.ClusterError, match="is stage.*has mlflow, production"):
+        api.choose_context([PRODUCTION, MINIKUBE], "stage")
+
+
+def test_a_missing_file_is_named(tmp_path) -> None:
+    with pytest.raises(api.ClusterError, match="no kubeconfig file.*absent"):
+        api.contexts_of(str(tmp_path / "absent"))
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path) -> None:
+    file = tmp_path / "config"
+    file.write_text("no: kubeconfig\n")
+    with pytest.raises(api.ClusterError, match="cannot be used"):
+        api.contexts_of(str(file))
+
+
+@pytest.mark.parametrize(
+    ("image", "name"),
+    [
+        ("mlops-mlflow/postgres:15", "docker.io/mlops-mlflow/postgres:15"),
+        ("postgres", "docker.io/library/postgres:latest"),
+        ("registry.example.com:5000/a/b@sha256:0", "registry.example.com:5000/a/b@sha256:0"),
+        ("localhost/x:1", "localhost/x:1"),
+    ],
+)
+def test_images_have_full_names(image: str, name: str) -> None:
+    assert cluster.full_name(image) == name
+
+
+def test_quantities() -> None:
+    assert [cluster.bytes_of(each) for each in ("1Ki", "2M", "3", "1.5Gi", "x")] == [1024, 2_000_000, 3, 1610612736, 0]
+    assert [cluster.cpus_of(each) for each in ("2", "250m", "x")] == [2.0, 0.25, 0.0]
+
+
+GOOD: dict[str, Any] = {
+    "context": "c", "denied": [], "namespace_ends": False, "namespace_exists": False, "namespace_owner": "",
+    "storage_classes": ["standard"], "default_storage_class": "standard",
+    "nodes": [{"usable": True}], "node_port_holder": "",
+}  # fmt: skip
+WANTED = cluster.Wanted("k8s", "mlflow", [], [], "", 30500)
+
+
+def test_nothing_stands_in_the_way() -> None:
+    assert cluster.obstacles(GOOD, WANTED) == []
+    ours = {**GOOD, "namespace_exists": True, "namespace_owner": "k8s", "node_port_holder": "mlflow/mlflow-server"}
+    assert cluster.obstacles(ours, WANTED) == []
+    assert cluster.obstacles({**GOOD, "nodes": None, "storage_classes": None}, WANTED) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"denied": ["create secrets", "patch secrets"]}, ["may not create secrets, patch secrets", "administrator"]),
+        ({"denied": [f"create r{number}" for number in range(9)]}, ["and 4 more"]),
+        ({"namespace_exists": True}, ["kubernetes_namespace is mlflow", "something else"]),
+        ({"namespace_exists": True, "namespace_owner": "other"}, ["the deployment other"]),
+        ({"namespace_exists": True, "namespace_owner": "k8s", "namespace_ends": True}, ["being removed", "wait"]),
+        ({"default_storage_class": ""}, ["no default StorageClass", "standard", "kubernetes_storage_class"]),
+        ({"nodes": [{"usable": False}]}, ["no node that is ready"]),
+        ({"node_port_holder": "shop/web"}, ["mlflow_server_node_port is 30500", "shop/web"]),
+    ],
+)
+def test_obstacles_are_said(change: dict[str, Any], words: list[str]) -> None:
+    found = cluster.obstacles({**GOOD, **change}, WANTED)
+    assert len(found) == 1
+    for word in words:
+        assert word in found[0]
+
+
+def deployment(**status: Any) -> dict[str, Any]:
+    return {
+        "kind": "Deployment",
+        "metadata": {"name": "mlflow-server", "generation": 2},
+        "spec": {"replicas": 2},
+        "status": {"observedGeneration": 2, "updatedReplicas": 2, "replicas": 2, "availableReplicas": 2, **status},
+    }
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        ({}, ""),
+        ({"observedGeneration": 1}, "not been noticed"),
+        ({"updatedReplicas": 1}, "1 of 2 pods are as they should be"),
+        ({"replicas": 3}, "1 old pods"),
+        ({"availableReplicas": 1}, "1 of 2 pods are ready"),
+    ],
+)
+def test_a_deployment_is_up_or_not(status: dict[str, Any], reason: str) -> None:
+    found = wait.unfinished(deployment(**status))
+    assert found == "" if not reason else reason in found
+
+
+def pod(state: dict[str, Any], age: str = "2026-01-01T00:00:00Z", revision: str = "new", **more: Any) -> dict[str, Any]:
+    return {
+        "metadata": {"name": f"p-{revision}", "creationTimestamp": age, "labels": {"pod-template-hash": revision}},
+        "spec": {"nodeName": "node-1"},
+        "status": {"containerStatuses": [{"name": "c", "image": "x/y:1", "ready": False, "state": state, **more}]},
+    }
+
+
+STUCK = deployment(availableReplicas=0)
+NEVER = {"waiting": {"reason": "ErrImageNeverPull"}}
+
+
+def warning(message: str, name: str = "mlflow-server-5b9d", kind: str = "ReplicaSet") -> dict[str, Any]:
+    return {"reason": "FailedCreate", "message": message, "involvedObject": {"kind": kind, "name": name}}
+
+
+@pytest.mark.parametrize(
+    ("seen", "words"),
+    [
+        (wait.Seen(STUCK, [pod(NEVER)]), ["x/y:1", "node-1", "kubernetes_image_loader"]),
+        (
+            wait.Seen(STUCK, [pod({"waiting": {"reason": "CreateContainerConfigError", "message": "m"}})]),
+            ["cannot be", "m"],
+        ),
+        (
+            wait.Seen(STUCK, [pod({"waiting": {"reason": "CrashLoopBackOff"}}, restartCount=2,
+                                  lastState={"terminated": {"exitCode": 4, "reason": "Error"}})]),
+            ["ended 2 times", "code 4"],
+        ),
+        (wait.Seen(STUCK, [], [warning("pods is forbidden: exceeded quota: q")]), ["quota", "_resources"]),
+        (wait.Seen(STUCK, [], [warning('pods is forbidden: violates PodSecurity "restricted"')]), ["pod security"]),
+    ],
+)  # fmt: skip
+def test_the_hopeless_is_said(seen: wait.Seen, words: list[str]) -> None:
+    for word in words:
+        assert word in wait.hopeless(seen)
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        # Up, although an old pod is stuck.
+        wait.Seen(deployment(), [pod(NEVER)]),
+        # The stuck one is of the change before, and about to go.
+        wait.Seen(STUCK, [pod(NEVER, "2026-01-01T00:00:00Z", "old"), pod({"running": {}}, "2026-01-01T00:01:00Z")]),
+        wait.Seen(STUCK, [pod({"waiting": {"reason": "ContainerCreating"}})]),
+        wait.Seen(STUCK, [pod({"waiting": {"reason": "CrashLoopBackOff"}}, restartCount=1)]),
+        # Another workload's.
+        wait.Seen(STUCK, [], [warning("pods is forbidden: exceeded quota: q", "postgres", "StatefulSet")]),
+    ],
+)
+def test_what_may_still_come_is_waited_for(seen: wait.Seen) -> None:
+    assert wait.hopeless(seen) == ""

@@ -1,0 +1,175 @@
+# Copyright: (c) 2026, the mlops.mlflow contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The manifests, as the roles render them: valid for every version of Kubernetes from 1.29 on, and closed."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+from kubernetes_validate.utils import all_versions
+
+from tests.unit.kubernetes_render import PHASES, ROOT, render
+
+CASES: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "three": {
+        "mlflow_server_replicas": 3,
+        "mlflow_server_service_type": "LoadBalancer",
+        "kubernetes_storage_class": "fast",
+    },
+    "external": {
+        "object_store": "external",
+        "object_store_access_key": "key",
+        "object_store_secret_key": "secret-of-the-store",
+        "object_store_endpoint_url": "https://s3.example.com",
+        "postgres_volume_claim": "mine",
+    },
+    "ingress": {
+        "mlflow_server_ingress": {"host": "mlflow.example.com", "class_name": "nginx", "tls_secret": "tls"},
+        "kubernetes_url": "https://mlflow.example.com",
+        "mlflow_server_service_type": "ClusterIP",
+    },
+    "autoscaling": {"mlflow_server_autoscaling": {"max_replicas": 4, "cpu_percent": 70}, "mlflow_server_workers": 1},
+    "minio": {"object_store": "minio", "mlflow_server_resources": {"requests": {"cpu": "1"}}},
+}
+OLDEST = (1, 29)
+VERSIONS = sorted(
+    {match[1] for match in (re.match(r"v?(\d+[.]\d+)", str(each)) for each in all_versions())
+     if tuple(map(int, match[1].split("."))) >= OLDEST},
+    key=lambda version: int(version.split(".")[1]),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def plans(tmp_path_factory) -> dict[str, dict[str, Any]]:
+    return render(CASES, tmp_path_factory.mktemp("rendered"))
+
+
+def objects(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    return [each for phase in PHASES for each in plan[phase]]
+
+
+def pods(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    return [each["spec"]["template"] for each in objects(plan) if "template" in each.get("spec", {})]
+
+
+def test_there_are_versions_to_check_against() -> None:
+    assert len(VERSIONS) >= 9
+    assert VERSIONS[0] == "1.29"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_manifests_are_valid(plans, version: str) -> None:
+    for name, plan in plans.items():
+        for each in objects(plan):
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                try:
+                    kubernetes_validate.validate(each, version, strict=True)
+                except kubernetes_validate.ValidationError as error:
+                    pytest.fail(f"{name}: {each['kind']} {each['metadata']['name']}: {error.message}")
+
+
+def test_the_validation_can_fail(plans) -> None:
+    broken = json.loads(json.dumps(objects(plans["plain"])[-1]))
+    broken["spec"]["replica"] = 2
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(broken, VERSIONS[-1], strict=True)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_object_is_labelled_and_in_the_namespace(plans, case: str) -> None:
+    for each in objects(plans[case]):
+        assert each["metadata"]["namespace"] == "mlflow"
+        assert each["metadata"]["labels"]["mlops.mlflow.deployment"] == "rendered"
+    for pod in pods(plans[case]):
+        assert pod["metadata"]["labels"]["mlops.mlflow.deployment"] == "rendered"
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_pods_keep_to_the_restricted_profile(plans, case: str) -> None:
+    assert len(pods(plans[case])) >= 3
+    for pod in pods(plans[case]):
+        spec = pod["spec"]
+        assert spec["automountServiceAccountToken"] is False
+        assert spec["enableServiceLinks"] is False
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for container in spec["containers"]:
+            context = container["securityContext"]
+            assert context["readOnlyRootFilesystem"] is True
+            assert context["allowPrivilegeEscalation"] is False
+            assert context["capabilities"] == {"drop": ["ALL"]}
+            assert container["resources"]["requests"]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_secrets_are_in_secrets_only(plans, case: str) -> None:
+    plan = plans[case]
+    values = {base64.b64decode(value).decode() for each in plan["secrets"] for value in each["data"].values()} | {
+        value for each in plan["secrets"] for value in each["data"].values()
+    }
+    values = {value for value in values if len(value) >= 20}
+    assert len(values) >= 6
+    text = json.dumps([each for phase in PHASES[1:] for each in plan[phase]])
+    assert not [value for value in values if value in text]
+
+
+def test_servers_have_no_password_of_the_owner(plans) -> None:
+    for plan in plans.values():
+        server = next(each for each in plan["servers"] if each["kind"] == "Deployment")
+        assert "mlflow-schema" not in json.dumps(server)
+
+
+def test_a_changed_argument_rolls_the_servers_only(tmp_path: Path) -> None:
+    same = {"deployment_given_secrets": given()}
+    changed = {**same, "mlflow_server_args": {"static_prefix": "/mlflow"}}
+    before, after = render({"before": same, "after": changed}, tmp_path).values()
+
+    def keys(plan: dict[str, Any]) -> list[dict[str, str]]:
+        return [pod["metadata"].get("annotations", {}) for pod in pods(plan)]
+
+    differ = [first != second for first, second in zip(keys(before), keys(after))]
+    kinds = [each["kind"] for each in objects(before) if "template" in each.get("spec", {})]
+    assert dict(zip(kinds, differ)) == {"StatefulSet": False, "Job": False, "Deployment": True}
+    names = [[each["metadata"]["name"] for each in plan["jobs"]] for plan in (before, after)]
+    assert names[0] != names[1], "the schema step is a Job of its own for each configuration"
+
+
+def given() -> dict[str, str]:
+    wiring = yaml.safe_load((ROOT / "playbooks" / "vars" / "wiring.yml").read_text(encoding="utf-8"))
+    names = wiring["deployment_generated_secrets"]
+    return {name: ("A" * 43 + "=" if kind == "fernet" else f"given-{name}") for name, kind in names.items()}
+
+
+def test_rights_are_asked_for_every_kind(plans) -> None:
+    variables = yaml.safe_load((ROOT / "roles/kubernetes/vars/main.yml").read_text(encoding="utf-8"))
+    kinds = {each["kind"] for plan in plans.values() for each in objects(plan)}
+    assert kinds == set(variables["__kubernetes_resources"])
+
+
+def test_default_is_deny_and_names_can_be_looked_up(plans) -> None:
+    policies = {
+        each["metadata"]["name"]: each["spec"] for each in objects(plans["plain"]) if each["kind"] == "NetworkPolicy"
+    }
+    assert policies["default-deny"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    assert policies["allow-dns"]["egress"] == [
+        {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}
+    ]
+    assert {"postgres", "seaweedfs", "mlflow-server"} <= set(policies)
+
+
+def test_rolling_updates_take_no_server_away(plans) -> None:
+    server = next(each for each in plans["three"]["servers"] if each["kind"] == "Deployment")
+    assert server["spec"]["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
+    assert server["spec"]["replicas"] == 3
+    scaled = next(each for each in plans["autoscaling"]["servers"] if each["kind"] == "Deployment")
+    assert "replicas" not in scaled["spec"]
