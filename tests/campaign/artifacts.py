@@ -14,15 +14,19 @@ import uuid
 from pathlib import Path
 
 from tests.benchmark.artifacts import MIB, SMALL_BYTES, Public, make_files, read_back, seconds
-from tests.benchmark.processes import COMMAND_SECONDS, perform
+from tests.benchmark.processes import COMMAND_SECONDS, StepFailed, perform
+from tests.load.record import one_line
 
 MEGABYTE = 10**6
 
 
 def rates(url: str, large_mib: int, small: int) -> dict[str, float]:
-    """MB/s of the one large file and of the small ones, up and down. 1 MB is 1,000,000 bytes."""
+    """MB/s of the one large file and of the small ones, up and down; 0 leaves one kind out. 1 MB is 1,000,000 bytes."""
     words = ["python", "-m", "tests.campaign.artifacts", url, str(large_mib), str(small)]
-    return json.loads(perform(words, timeout=COMMAND_SECONDS).stdout.splitlines()[-1])
+    done = perform(words, timeout=COMMAND_SECONDS, check=False)
+    if done.returncode:
+        raise StepFailed((done.stderr.strip().splitlines() or ["the process that sends them ended without a word"])[-1])
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def measure(url: str, large_mib: int, small: int) -> dict[str, float]:
@@ -35,6 +39,8 @@ def measure(url: str, large_mib: int, small: int) -> dict[str, float]:
         side.upload(first[0])
         read_back(side, first)
         for kind, count, size in (("large", 1, large_mib * MIB), ("small", small, SMALL_BYTES)):
+            if not count or not size:
+                continue
             files = make_files(folder, count, size, kind)
             amount = count * size / MEGABYTE
             found[f"{kind}_up"] = amount / seconds(lambda files=files: [side.upload(file) for file in files])
@@ -43,4 +49,7 @@ def measure(url: str, large_mib: int, small: int) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(measure(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))))
+    try:
+        print(json.dumps(measure(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))))
+    except Exception as error:
+        sys.exit(one_line(error))

@@ -148,12 +148,15 @@ def ratios(name: str, title: str, labels: Sequence[str], values: Sequence[float]
         places = range(len(labels))
         axes.barh(places, [value - 1 for value in values], 0.7, left=1, color=[colours[mark] for mark in marks])
         axes.set_yticks(places, words, fontsize=8.5)
+        axes.margins(y=0.01)
         axes.invert_yaxis()
         axes.axvline(1, color=INK, linewidth=1)
         axes.set_xscale("log")
         most = max([1.25, *(max(value, 1 / value) for value in values)]) * 1.05
         axes.set_xlim(1 / most, most)
-        ticks = [tick for tick in (0.1, 0.2, 0.5, 0.8, 1, 1.25, 2, 5, 10) if 1 / most <= tick <= most]
+        # Where the range is wide, those next to 1 would touch it.
+        near = (0.8, 1, 1.25) if most < 2.5 else (1,)
+        ticks = [tick for tick in (0.01, 0.1, 0.2, 0.5, *near, 2, 5, 10, 100) if 1 / most <= tick <= most]
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axes.minorticks_off()
         axes.set_title(title, loc="left")

@@ -17,8 +17,9 @@ from tests.benchmark.processes import BUILD_SECONDS, StepFailed, perform, second
 from tests.benchmark.throughput import run_load
 from tests.campaign import artifacts, services
 from tests.campaign.measures import TOTAL
-from tests.campaign.peers import peers
+from tests.campaign.peers import NAMES, peers
 from tests.resilience import faults
+from tests.resilience.engine import Container
 from tests.resilience.engine import Deployment as Running
 from tests.resilience.faults import SCENARIOS, Target
 from tests.resilience.scenario import Outcome, Pace, perform_scenario
@@ -28,7 +29,10 @@ Samples = dict[str, float]
 TRAINED = re.compile(r"^Ran (\d+) tests? in ", re.MULTILINE)
 # The load's own large artifacts would make a short load uneven; artifacts are measured by themselves.
 LOAD = ("--clean", "--warm-up", "1", "--large-artifact-size", "64KiB")
+# As in tests/benchmark/throughput.py: its job runners are still starting when it first answers.
+WARM_UP_SECONDS = 8
 STEADY_SECONDS, FAULT_SECONDS = 4, 10
+PUBLIC = ("mlflow-server", "load-balancer")
 # A single server cannot survive these; what its clients notice until it is back is measured all the same.
 SERVER_FAULTS = ("kill-server", "stop-server")
 
@@ -205,25 +209,41 @@ def break_it(cycle: Cycle) -> Samples:
 # --- peers ----------------------------------------------------------------------------------------------------------
 
 
+def _peer_artifacts(cycle: Cycle, name: str, url: str) -> Samples:
+    """What a peer cannot do is worth knowing, and no problem of the deployment."""
+    samples: Samples = {}
+    for kind, large, small in (("large", cycle.given.large, 0), ("small", 0, cycle.given.small)):
+        try:
+            rates = artifacts.rates(url, large, small)
+        except StepFailed as reason:
+            cycle.record["details"][f"{NAMES[name]}, {kind} artifacts"] = str(reason)
+            continue
+        samples |= {f"artifacts.{key}": rate for key, rate in rates.items()}
+    return samples
+
+
+def _memory_of(containers: list[Container]) -> Samples:
+    return {f"memory.{TOTAL}": sum(each.memory for each in services.use(containers, pss=False).values())}
+
+
 def measure_peers(cycle: Cycle) -> Samples:
     """The same loads and files; the names of the samples begin with the peer's."""
     samples: Samples = {}
     given = cycle.given
     with peers(cycle.deployment) as ways:
         for name, (url, containers) in ways.items():
-            cycle.say(f"peer {name}")
-            run_load(url, "training", 1, 3, *LOAD)
-            found = _load_samples("one", run_load(url, "training", 1, given.seconds, *LOAD))
-            found |= _load_samples("several", run_load(url, "training", given.clients, given.seconds, *LOAD))
-            found |= {f"artifacts.{key}": rate for key, rate in artifacts.rates(url, given.large, given.small).items()}
-            public = [services.by_name(each) for each in containers]
-            found[f"memory.{TOTAL}"] = sum(each.memory for each in services.use(public, pss=False).values())
+            cycle.say(f"peer {NAMES[name]}")
+            run_load(url, "training", 1, WARM_UP_SECONDS, *LOAD)
+            found = {
+                **_load_samples("one", run_load(url, "training", 1, given.seconds, *LOAD)),
+                **_load_samples("several", run_load(url, "training", given.clients, given.seconds, *LOAD)),
+                **_peer_artifacts(cycle, name, url),
+                **_memory_of([services.by_name(each) for each in containers]),
+            }
             samples |= {f"peer.{name}.{key}": value for key, value in found.items()}
-        public = [
-            each for each in cycle.running.containers() if each.service.startswith(("mlflow-server", "load-balancer"))
-        ]
-        samples[f"peer.ours.memory.{TOTAL}"] = sum(each.memory for each in services.use(public, pss=False).values())
-    return samples
+        # What stands for the same: what is between the clients and the data.
+        public = [each for each in cycle.running.containers() if each.service.startswith(PUBLIC)]
+        return samples | {f"peer.ours.{key}": value for key, value in _memory_of(public).items()}
 
 
 # --- the end --------------------------------------------------------------------------------------------------------

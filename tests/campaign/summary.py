@@ -34,7 +34,7 @@ def summary(shown: View) -> str:
     for table in shown.peers:
         lines += ["", f"Beside {table.title}, on the same PostgreSQL and store:", "", *markdown(table)]
     skipped = [f"{each['name']}: {each['reason']}" for each in shown.skipped]
-    for title, found in (("Problems", shown.problems), ("Left out", skipped)):
+    for title, found in (("Problems", shown.problems), ("Left out", [*skipped, *shown.notes])):
         if found:
             lines += ["", f"{title}:", "", *(f"- {_plain(each)}" for each in found)]
     return "\n".join([*lines, ""])

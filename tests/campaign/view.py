@@ -97,7 +97,7 @@ def _verdict(document: dict) -> tuple[str, bool]:
         return f"Problems with {', '.join(failed)}", False
     if not document["ended"]:
         return f"Not finished: {len(cycles)} of {wanted} cycles", False
-    return f"All {len(cycles)} cycles passed, nothing lost, nothing left behind", True
+    return f"{len(cycles)} of {wanted} cycles passed, nothing lost, nothing left behind", True
 
 
 def _notes(document: dict) -> list[str]:
