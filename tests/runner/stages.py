@@ -74,7 +74,7 @@ def images() -> Counts:
     docker.provide()
     # Where it cannot be installed, the tests that need a registry skip themselves, and are counted and named.
     run(["ansible-playbook", "tests/beds/registry.yml"])
-    return pytest("tests/images")
+    return pytest("tests/images", "--numprocesses=2", "--dist=loadfile")
 
 
 def refusals() -> Counts:
