@@ -17,7 +17,7 @@ endif
 
 # A name with an underscore is another name of the playbook with a hyphen, for use by FQCN.
 PLAYBOOKS := $(basename $(notdir $(wildcard playbooks/*.yml)))
-DEPLOYMENTS := $(filter-out destroy verify resilience minikube,$(foreach name,$(PLAYBOOKS),$(if $(findstring _,$(name)),,$(name))))
+DEPLOYMENTS := $(filter-out campaign destroy verify resilience minikube,$(foreach name,$(PLAYBOOKS),$(if $(findstring _,$(name)),,$(name))))
 
 .PHONY: help
 help:
@@ -28,6 +28,7 @@ help:
 		'  make verify     verify the running deployment again' \
 		'  make destroy    take down what is deployed, and everything that belongs to it' \
 		'  make resilience break the running deployment under load, and print what its clients noticed' \
+		'  make campaign   deploy, test, break and destroy one deployment after the other; a page shows them side by side' \
 		'  make scalability  print and plot throughput for 1, 2 and 4 servers' \
 		'' \
 		'Development:' \
@@ -71,6 +72,10 @@ benchmark: venv
 .PHONY: resilience
 resilience: venv
 	python -m tests.resilience $(ARGS)
+
+.PHONY: campaign
+campaign: venv
+	python -m tests.campaign $(ARGS)
 
 .PHONY: scalability
 scalability: venv

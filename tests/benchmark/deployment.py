@@ -30,17 +30,18 @@ def _reasons(document: dict) -> list[str]:
 class Deployment:
     """Its name is one that no user's deployment has, so nothing of theirs is ever touched."""
 
-    def __init__(self, playbook: str, port: int) -> None:
+    def __init__(self, playbook: str, port: int, prefix: str = "benchmark") -> None:
         self.playbook = playbook
         self.port = port
-        self.name = f"benchmark-{playbook}"
+        self.name = f"{prefix}-{playbook}"
         self.variables: dict[str, object] = {}
         self.home = Path("~/.local/share/mlops.mlflow").expanduser() / self.name
         self.secrets = Path("~/.config/mlops.mlflow/localhost").expanduser() / self.name
 
     @property
     def url(self) -> str:
-        return f"http://localhost:{self.port}"
+        """On Kubernetes the way in is the cluster's own."""
+        return str(self.variables.get("kubernetes_public_url") or f"http://localhost:{self.port}")
 
     # --- by the playbooks -------------------------------------------------------------------------------------------
 

@@ -68,7 +68,7 @@ def _rollup(process: int) -> dict[str, int]:
     return {line.split(":")[0]: int(line.split()[1]) for line in lines}
 
 
-def measure(container: str) -> Memory:
+def measure(container: str, settle: float = SETTLE_SECONDS) -> Memory:
     identity = inspect(container)
     first = identity["State"]["Pid"]
     # Where the engine runs in a virtual machine or on another host, that number is some other process here.
@@ -81,7 +81,7 @@ def measure(container: str) -> Memory:
             f"The processes of {identity['Name'].lstrip('/')} are not among those of this machine, so their memory "
             "cannot be read: run the benchmark on the host of the Docker engine, or leave memory out with --only."
         )
-    time.sleep(SETTLE_SECONDS)
+    time.sleep(settle)
     readings = [reading for reading in map(_rollup, _family(first)) if reading]
     return Memory(
         processes=len(readings),

@@ -7,6 +7,8 @@ Everything is rebuilt when it is missing. Databases are kept as plain SQL, so th
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import shutil
@@ -14,6 +16,7 @@ import subprocess
 import sys
 import time
 import venv
+from collections.abc import Iterator
 from pathlib import Path
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "mlops.mlflow" / "guard"
@@ -67,21 +70,37 @@ def _key(*parts: object) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
 
 
+def run(install: list[str]) -> None:
+    answer = subprocess.run(install, capture_output=True, text=True, check=False)
+    if answer.returncode:
+        raise RuntimeError(f"{' '.join(install[1:])} failed: {answer.stderr[-2000:]}")
+
+
+@contextlib.contextmanager
+def making(target: Path) -> Iterator[bool]:
+    """Whether the folder has to be made, and nobody else makes it meanwhile: the tests run in several processes."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / f"{target.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        wanted = not (target / "complete").exists()
+        if wanted:
+            shutil.rmtree(target, ignore_errors=True)
+        yield wanted
+        if wanted:
+            (target / "complete").touch()
+
+
 def environment(name: str, requirements: list[str], no_deps: list[str] | None = None) -> Path:
     """A virtual environment with these packages; its bin directory."""
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     target = CACHE / f"{name}-{_key(python, requirements, no_deps)}"
-    if not (target / "complete").exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(target, ignore_errors=True)
-        venv.create(target, with_pip=True, symlinks=True)
-        install = [str(target / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        for arguments in (requirements, ["--no-deps", *no_deps] if no_deps else []):
-            if arguments:
-                answer = subprocess.run([*install, *arguments], capture_output=True, text=True, check=False)
-                if answer.returncode:
-                    raise RuntimeError(f"pip install {' '.join(arguments)} failed: {answer.stderr[-2000:]}")
-        (target / "complete").touch()
+    with making(target) as wanted:
+        if wanted:
+            venv.create(target, with_pip=True, symlinks=True)
+            install = [str(target / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            for arguments in (requirements, ["--no-deps", *no_deps] if no_deps else []):
+                if arguments:
+                    run([*install, *arguments])
     return target / "bin"
 
 
@@ -89,18 +108,10 @@ def packages(name: str, requirements: list[str]) -> Path:
     """Pure packages for this interpreter, in a folder for PYTHONPATH."""
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     target = CACHE / f"{name}-{_key(python, requirements)}"
-    if not (target / "complete").exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(target, ignore_errors=True)
-        answer = subprocess.run(
-            [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(target), *requirements],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if answer.returncode:
-            raise RuntimeError(f"pip install {' '.join(requirements)} failed: {answer.stderr[-2000:]}")
-        (target / "complete").touch()
+    with making(target) as wanted:
+        if wanted:
+            install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(target)]
+            run([*install, *requirements])
     return target
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
@@ -189,4 +190,7 @@ def fresh_role(tmp_path) -> Role:
 def images(tmp_path_factory) -> dict:
     """The images as the role supplies them: builds what is missing, which takes minutes the first time."""
     components = ["postgres", "object_store", "mlflow_server", "load_balancer"]
-    return Role(tmp_path_factory.mktemp("images"))(images_components=components).resolved
+    # The tests run in several processes, and one of them builds for all.
+    with (tmp_path_factory.getbasetemp().parent / "images.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return Role(tmp_path_factory.mktemp("images"))(images_components=components).resolved

@@ -52,7 +52,7 @@ def drift() -> Counts:
 
 
 def unit() -> Counts:
-    return pytest("tests/unit")
+    return pytest("tests/unit", "--numprocesses=2", "--dist=loadfile")
 
 
 def sanity_stage() -> Counts:
@@ -67,14 +67,14 @@ def sanity_stage() -> Counts:
 def guard() -> Counts:
     if not run(["ansible-playbook", "tests/beds/databases.yml"]):
         raise StageFailed("The database programs could not be provided; see above.")
-    return pytest("tests/guard")
+    return pytest("tests/guard", "--numprocesses=2", "--dist=loadfile")
 
 
 def images() -> Counts:
     docker.provide()
     # Where it cannot be installed, the tests that need a registry skip themselves, and are counted and named.
     run(["ansible-playbook", "tests/beds/registry.yml"])
-    return pytest("tests/images")
+    return pytest("tests/images", "--numprocesses=2", "--dist=loadfile")
 
 
 def refusals() -> Counts:

@@ -17,8 +17,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from kubernetes import client
 
+from tests.beds.commands import BedFailed
 from tests.beds.kubernetes import build, certificates, cgroups, checks, host, images, names, programs
-from tests.beds.kubernetes.commands import BedFailed
 from tests.beds.kubernetes.main import arguments
 from tests.beds.kubernetes.settings import MARKER, PAUSE_IMAGE, Bed
 

@@ -279,7 +279,7 @@ def ansible(*words: str, home: Path, **more: str) -> dict:
         env={**kept, **variables, **more},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
     )
     start = result.stdout.find("{\n")

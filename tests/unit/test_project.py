@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 GALAXY = yaml.safe_load((ROOT / "galaxy.yml").read_text(encoding="utf-8"))
 PLAYBOOKS = sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
 # What is done with a deployment, and not one itself.
-ACTIONS = {"destroy", "verify", "resilience", "minikube"}
+ACTIONS = {"campaign", "destroy", "verify", "resilience", "minikube"}
 DEPLOYMENTS = [name for name in PLAYBOOKS if name not in ACTIONS and "_" not in name]
 
 
@@ -127,7 +127,7 @@ def test_readme_names_every_deployment_and_command() -> None:
     for name in DEPLOYMENTS:
         assert f"playbooks/{name}.yml" in readme, name
         assert f"make {name}" in readme, name
-    for command in ("make test", "make destroy", "make verify", "make resilience", "make scalability"):
+    for command in ("make test", "make destroy", "make verify", "make resilience", "make scalability", "make campaign"):
         assert command in readme, command
 
 

@@ -12,8 +12,8 @@ import re
 import shutil
 from pathlib import Path
 
-from tests.beds.kubernetes.commands import BedFailed, perform, perform_logged, say
-from tests.beds.kubernetes.packages import distribution, install
+from tests.beds.commands import BedFailed, perform, perform_logged, say
+from tests.beds.packages import distribution, install, mirror
 
 # The distribution whose source package is taken, and what that package says of itself in `kubectl version`.
 SUITE, VERSION = "bookworm", "v1.20.2"
@@ -78,7 +78,7 @@ def check(cache: Path) -> None:
             f"This is {' '.join(distribution())}, and Kubernetes is built from the source package of Debian {SUITE}:"
             f" run it there, or copy {folder(cache)} from a machine of that kind."
         )
-    _mirror()
+    mirror(SUITE)
 
 
 def provide(cache: Path) -> Path:
@@ -169,19 +169,10 @@ def _keep(built: Path, cache: Path) -> None:
     new.rename(folder(cache))
 
 
-def _mirror() -> str:
-    """Where the machine's apt gets this distribution from, and where its sources are too."""
-    mirrors = perform(
-        ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", f"Codename: {SUITE}"]
-    ).split()
-    if not mirrors:
-        raise BedFailed(f"The apt configuration of this machine names no mirror for Debian {SUITE}: add one.")
-    return mirrors[0]
-
-
 def _source(work: Path) -> Path:
     """Kubernetes' tree. Apt gets lists of its own, so that the machine's configuration stays as it is."""
-    (work / "sources.list").write_text(f"deb-src [signed-by={KEYRING}] {_mirror()} {SUITE} main\n", encoding="utf-8")
+    address = mirror(SUITE)
+    (work / "sources.list").write_text(f"deb-src [signed-by={KEYRING}] {address} {SUITE} main\n", encoding="utf-8")
     for name in ("lists/partial", "archives/partial"):
         (work / name).mkdir(parents=True)
     options = [

@@ -10,7 +10,7 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.beds.kubernetes.commands import BedFailed, wait_for
+from tests.beds.commands import BedFailed, wait_for
 from tests.beds.kubernetes.settings import CGROUP
 
 NEEDED = ("cpu", "cpuacct", "cpuset", "memory", "pids")

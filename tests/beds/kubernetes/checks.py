@@ -11,8 +11,8 @@ import socket
 import sys
 from pathlib import Path
 
+from tests.beds.commands import BedFailed, perform
 from tests.beds.kubernetes import cgroups
-from tests.beds.kubernetes.commands import BedFailed, perform
 from tests.beds.kubernetes.settings import HOST_ADDRESS, HOST_INTERFACE, LINK, MARKER, PREFIX
 
 FREE_BYTES = 6 * 1024**3

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.beds.kubernetes.commands import BedFailed, tail, wait_for
+from tests.beds.commands import BedFailed, tail, wait_for
 from tests.beds.kubernetes.settings import DOMAIN, NODE, NODE_ADDRESS, Bed
 
 STORAGE_CLASS = "standard"

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import yaml
 
-from tests.beds.kubernetes import build, certificates, cgroups, checks, cluster, images, packages, programs
-from tests.beds.kubernetes.commands import BedFailed, perform, say, tail, wait_for
+from tests.beds import packages
+from tests.beds.commands import BedFailed, perform, say, tail, wait_for
+from tests.beds.kubernetes import build, certificates, cgroups, checks, cluster, images, programs
 from tests.beds.kubernetes.node import PROGRESS, READY
 from tests.beds.kubernetes.settings import (
     CACHE,
@@ -42,6 +43,18 @@ KERNEL_SETTINGS = (
     "vm/panic_on_oom",
 )
 COPY = "kubeconfig.copy"
+# A file of each package, by which it is known to be there.
+PACKAGES = {
+    "/usr/bin/containerd": "containerd",
+    "/usr/bin/etcd": "etcd-server",
+    "/usr/lib/cni/bridge": "containernetworking-plugins",
+    "/usr/sbin/dnsmasq": "dnsmasq-base",
+    "/usr/sbin/iptables": "iptables",
+    "/usr/bin/socat": "socat",
+    "/sbin/ip": "iproute2",
+    "/usr/bin/nsenter": "util-linux",
+    "/usr/sbin/conntrack": "conntrack",
+}
 
 
 def check(folder: Path) -> None:
@@ -61,8 +74,8 @@ def up(folder: Path, port: int | None, node_port: int, kubeconfig: Path | None) 
         checks.port(port)
     if kubeconfig:
         checks.kubeconfig(kubeconfig)
-    if packages.missing():
-        packages.install(packages.missing())
+    if missing := packages.missing(PACKAGES):
+        packages.install(missing)
     checks.network()
     bed = Bed(folder, build.provide(CACHE))
     _claim(bed)

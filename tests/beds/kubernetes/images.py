@@ -11,7 +11,7 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-from tests.beds.kubernetes.commands import BedFailed, perform, say
+from tests.beds.commands import BedFailed, perform, say
 from tests.beds.kubernetes.settings import PAUSE_IMAGE, SOCKET, Bed
 
 LOAD_SECONDS = 600

@@ -9,8 +9,8 @@ import signal
 import sys
 from pathlib import Path
 
+from tests.beds.commands import BedFailed, say
 from tests.beds.kubernetes import cgroups, checks, host, images
-from tests.beds.kubernetes.commands import BedFailed, say
 from tests.beds.kubernetes.settings import CONTEXT, FOLDER, NODE_ADDRESS
 
 FAILED, REFUSED, NOT_UP = 1, 2, 3

@@ -19,8 +19,8 @@ import time
 import urllib.request
 from pathlib import Path
 
+from tests.beds.commands import BedFailed, perform, tail, wait_for
 from tests.beds.kubernetes import programs
-from tests.beds.kubernetes.commands import BedFailed, perform, tail, wait_for
 from tests.beds.kubernetes.settings import (
     API_URL,
     COVERED,

@@ -22,8 +22,8 @@ import pytest
 from kubernetes import client
 from kubernetes.stream import portforward, stream
 
+from tests.beds.commands import BedFailed, wait_for
 from tests.beds.kubernetes import build, cgroups, checks, cluster, host
-from tests.beds.kubernetes.commands import BedFailed, wait_for
 from tests.beds.kubernetes.settings import COVERED, HOST_INTERFACE, LINK, NODE_ADDRESS
 
 BED = Path(__file__).with_name("bed")

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mlops.mlflow contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the bed needs of the distribution's packages."""
+"""What the beds need of the distribution's packages."""
 
 from __future__ import annotations
 
@@ -10,20 +10,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from tests.beds.kubernetes.commands import BedFailed, perform, say
-
-# A file of each package, by which it is known to be there.
-RUNTIME = {
-    "/usr/bin/containerd": "containerd",
-    "/usr/bin/etcd": "etcd-server",
-    "/usr/lib/cni/bridge": "containernetworking-plugins",
-    "/usr/sbin/dnsmasq": "dnsmasq-base",
-    "/usr/sbin/iptables": "iptables",
-    "/usr/bin/socat": "socat",
-    "/sbin/ip": "iproute2",
-    "/usr/bin/nsenter": "util-linux",
-    "/usr/sbin/conntrack": "conntrack",
-}
+from tests.beds.commands import BedFailed, perform, say
 
 
 def distribution() -> tuple[str, str]:
@@ -35,8 +22,19 @@ def distribution() -> tuple[str, str]:
     return release.get("ID", "unknown"), release.get("VERSION_CODENAME", "unknown")
 
 
-def missing() -> list[str]:
-    return sorted(package for path, package in RUNTIME.items() if not os.path.exists(path))
+def missing(programs: dict[str, str]) -> list[str]:
+    """Packages that are not there, each known by the path of one of its files."""
+    return sorted(package for path, package in programs.items() if not os.path.exists(path))
+
+
+def mirror(suite: str) -> str:
+    """The machine's own mirror of a Debian suite."""
+    mirrors = perform(
+        ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", f"Codename: {suite}"]
+    ).split()
+    if not mirrors:
+        raise BedFailed(f"The apt configuration of this machine names no mirror for Debian {suite}: add one.")
+    return mirrors[0]
 
 
 def install(names: list[str]) -> None:

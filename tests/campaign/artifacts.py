@@ -1,0 +1,55 @@
+# Copyright: (c) 2026, the mlops.mlflow contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Artifacts up and down through a public address, by MLflow's client: seconds for one large file, and for small ones.
+
+A process of its own, so that MLflow is not loaded into the one that waits.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import uuid
+from pathlib import Path
+
+from tests.benchmark.artifacts import MIB, SMALL_BYTES, Public, make_files, read_back, seconds
+from tests.benchmark.processes import COMMAND_SECONDS, StepFailed, perform
+from tests.load.record import one_line
+
+MEGABYTE = 10**6
+
+
+def rates(url: str, large_mib: int, small: int) -> dict[str, float]:
+    """MB/s of the one large file and of the small ones, up and down; 0 leaves one kind out. 1 MB is 1,000,000 bytes."""
+    words = ["python", "-m", "tests.campaign.artifacts", url, str(large_mib), str(small)]
+    done = perform(words, timeout=COMMAND_SECONDS, check=False)
+    if done.returncode:
+        raise StepFailed((done.stderr.strip().splitlines() or ["the process that sends them ended without a word"])[-1])
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def measure(url: str, large_mib: int, small: int) -> dict[str, float]:
+    side = Public(url, f"campaign-{uuid.uuid4().hex[:12]}")
+    found = {}
+    with tempfile.TemporaryDirectory(prefix="mlops-mlflow-campaign-") as name:
+        folder = Path(name)
+        # One there and back that is not counted: it opens connections.
+        first = make_files(folder, 1, SMALL_BYTES, "first")
+        side.upload(first[0])
+        read_back(side, first)
+        for kind, count, size in (("large", 1, large_mib * MIB), ("small", small, SMALL_BYTES)):
+            if not count or not size:
+                continue
+            files = make_files(folder, count, size, kind)
+            amount = count * size / MEGABYTE
+            found[f"{kind}_up"] = amount / seconds(lambda files=files: [side.upload(file) for file in files])
+            found[f"{kind}_down"] = amount / read_back(side, files)
+    return found
+
+
+if __name__ == "__main__":
+    try:
+        print(json.dumps(measure(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))))
+    except Exception as error:
+        sys.exit(one_line(error))
