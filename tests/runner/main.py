@@ -14,7 +14,8 @@ from tests.runner.commands import Counts, StageFailed
 from tests.runner.stages import STAGES, Stage
 
 
-def arguments(words: list[str]) -> list[Stage]:
+def arguments(words: list[str]) -> tuple[list[Stage], bool]:
+    """The stages, and whether they were named."""
     parser = argparse.ArgumentParser(prog="tests/run", description="Run all tests, or the stages that are named.")
     parser.add_argument("stages", nargs="*", metavar="STAGE", help="; ".join(f"{s.name}: {s.meaning}" for s in STAGES))
     parser.add_argument("--list", action="store_true", help="print the stages")
@@ -27,10 +28,14 @@ def arguments(words: list[str]) -> list[Stage]:
     for name in given.stages:
         if name not in known:
             parser.error(f"there is no stage '{name}': choose from {', '.join(known)}")
-    return [stage for stage in STAGES if not given.stages or stage.name in given.stages]
+    return [stage for stage in STAGES if stage.name in (given.stages or known)], bool(given.stages)
 
 
-def perform(stage: Stage) -> Counts:
+def perform(stage: Stage, named: bool) -> Counts:
+    if stage.on_request and not named:
+        counts = Counts()
+        counts.skip(f"{stage.on_request}: make test STAGES={stage.name}")
+        return counts
     try:
         return stage.run()
     except StageFailed as failure:
@@ -50,7 +55,7 @@ def table(results: list[tuple[Stage, Counts, float]], not_run: list[Stage]) -> N
 
 
 def main(words: list[str]) -> int:
-    stages = arguments(words)
+    stages, named = arguments(words)
     # A runner that is told to end takes what it started with it.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     results: list[tuple[Stage, Counts, float]] = []
@@ -61,10 +66,11 @@ def main(words: list[str]) -> int:
                 continue
             print(f"\n=== {stage.name}: {stage.meaning}", flush=True)
             started = time.monotonic()
-            counts = perform(stage)
+            counts = perform(stage, named)
             seconds = time.monotonic() - started
             results.append((stage, counts, seconds))
-            print(f"--- {stage.name}: {'failed' if counts.failed else 'passed'} after {seconds:.1f} s", flush=True)
+            outcome = "failed" if counts.failed else "passed" if counts.passed else "skipped"
+            print(f"--- {stage.name}: {outcome} after {seconds:.1f} s", flush=True)
     finally:
         docker.end_if_started_here()
     ran = [stage for stage, _, _ in results]
