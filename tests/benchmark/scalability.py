@@ -176,7 +176,8 @@ def draw(points: list[Point], path: Path) -> None:
     for number in servers:
         mine = [point for point in points if point.servers == number]
         times = [point.search_seconds * 1000 for point in mine]
-        right.plot([point.runs for point in mine], times, marker="o", label=f"{number} server{'s' if number > 1 else ''}")
+        label = f"{number} server{'s' if number > 1 else ''}"
+        right.plot([point.runs for point in mine], times, marker="o", label=label)
     right.set(title="Search by a metric, ms (p50)", xlabel="runs in the experiment", ylim=(0, None))
     right.legend()
     figure.savefig(path, metadata={"Date": None})
