@@ -18,21 +18,20 @@ DEVELOPMENT = (
     ".venv",
     "molecule",
     "playbooks/collections",
-    "playbooks/campaign.yml",
-    "playbooks/resilience.yml",
-    "tests/beds",
-    "tests/benchmark",
-    "tests/campaign",
-    "tests/guard",
-    "tests/images",
-    "tests/load",
-    "tests/network",
-    "tests/refusals",
-    "tests/resilience",
-    "tests/runner",
-    "tests/unit",
     "tools",
 )
+# They need tests that only a checkout has.
+CHECKOUT_PLAYBOOKS = ("campaign", "resilience")
+# playbooks/verify.yml runs these; no other folder of tests is of use to an installation.
+TESTS = "tests/training"
+
+
+def is_development(name: str) -> bool:
+    return (
+        name.startswith((*DEVELOPMENT, *(f"playbooks/{each}.yml" for each in CHECKOUT_PLAYBOOKS)))
+        or (name.startswith("tests/") and name.count("/") > 1 and not name.startswith(f"{TESTS}/"))
+        or "__pycache__" in name
+    )
 
 
 def build(folder: Path) -> Path:
@@ -50,7 +49,7 @@ def artifact() -> Counts:
         archive = build(folder)
         with tarfile.open(archive) as content:
             names = set(content.getnames())
-        unwanted = sorted(name for name in names if name.startswith(DEVELOPMENT) or "__pycache__" in name)
+        unwanted = sorted(name for name in names if is_development(name))
         counts.check(not unwanted, f"the archive holds files of the development: {', '.join(unwanted[:5])}")
         size = archive.stat().st_size
         print(f"{archive.name}: {len(names)} files, {size / 1024:.0f} KiB")
@@ -68,9 +67,8 @@ def artifact() -> Counts:
         where = {"cwd": folder, "ANSIBLE_COLLECTIONS_PATH": str(installed)}
         counts.add(module(where))
         for playbook in sorted((ROOT / "playbooks").glob("*.yml")):
-            if str(playbook.relative_to(ROOT)) in DEVELOPMENT:
-                continue
-            counts.add(playbook_by_name(playbook.stem, where))
+            if playbook.stem not in CHECKOUT_PLAYBOOKS:
+                counts.add(playbook_by_name(playbook.stem, where))
     return counts
 
 

@@ -14,8 +14,7 @@ from tests.runner.commands import Counts, StageFailed
 from tests.runner.stages import STAGES, Stage
 
 
-def arguments(words: list[str]) -> tuple[list[Stage], bool]:
-    """The stages, and whether they were named."""
+def arguments(words: list[str]) -> list[Stage]:
     parser = argparse.ArgumentParser(prog="tests/run", description="Run all tests, or the stages that are named.")
     parser.add_argument("stages", nargs="*", metavar="STAGE", help="; ".join(f"{s.name}: {s.meaning}" for s in STAGES))
     parser.add_argument("--list", action="store_true", help="print the stages")
@@ -28,14 +27,12 @@ def arguments(words: list[str]) -> tuple[list[Stage], bool]:
     for name in given.stages:
         if name not in known:
             parser.error(f"there is no stage '{name}': choose from {', '.join(known)}")
-    return [stage for stage in STAGES if stage.name in (given.stages or known)], bool(given.stages)
+    if not given.stages:
+        return [stage.unasked() for stage in STAGES]
+    return [stage for stage in STAGES if stage.name in given.stages]
 
 
-def perform(stage: Stage, named: bool) -> Counts:
-    if stage.on_request and not named:
-        counts = Counts()
-        counts.skip(f"{stage.on_request}: make test STAGES={stage.name}")
-        return counts
+def perform(stage: Stage) -> Counts:
     try:
         return stage.run()
     except StageFailed as failure:
@@ -55,7 +52,7 @@ def table(results: list[tuple[Stage, Counts, float]], not_run: list[Stage]) -> N
 
 
 def main(words: list[str]) -> int:
-    stages, named = arguments(words)
+    stages = arguments(words)
     # A runner that is told to end takes what it started with it.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     results: list[tuple[Stage, Counts, float]] = []
@@ -66,7 +63,7 @@ def main(words: list[str]) -> int:
                 continue
             print(f"\n=== {stage.name}: {stage.meaning}", flush=True)
             started = time.monotonic()
-            counts = perform(stage, named)
+            counts = perform(stage)
             seconds = time.monotonic() - started
             results.append((stage, counts, seconds))
             outcome = "failed" if counts.failed else "passed" if counts.passed else "skipped"
