@@ -16,23 +16,14 @@ import sys
 import time
 from pathlib import Path
 
+from tests.beds.command_line import FAILED, REFUSED, number
 from tests.beds.commands import BedFailed, say
 from tests.beds.machine import checks, host, ssh
 from tests.network.conditions import CONDITIONS, Condition
 from tests.network.machine import DeploymentThere
 from tests.network.report import Outcome, table
 
-FAILED, REFUSED = 1, 2
 UNDISTURBED = "undisturbed"
-
-
-def _between(low: int, high: int):
-    def number(word: str) -> int:
-        if not word.isdigit() or not low <= int(word) <= high:
-            raise argparse.ArgumentTypeError(f"{word} is not between {low} and {high}")
-        return int(word)
-
-    return number
 
 
 def arguments(words: list[str]) -> argparse.Namespace:
@@ -41,9 +32,9 @@ def arguments(words: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--machine", required=True, metavar="MACHINE", help="a test machine that is up, such as zone-1")
     parser.add_argument("--deployment", required=True, metavar="NAME", help="the deployment on it")
-    parser.add_argument("--port", type=_between(1, 65535), default=5000, help="its public port on the machine (5000)")
+    parser.add_argument("--port", type=number(1, 65535), default=5000, help="its public port on the machine (5000)")
     parser.add_argument(
-        "--local-port", type=_between(1, 65535), metavar="PORT", help="for it on this host's 127.0.0.1 (the same)"
+        "--local-port", type=number(1, 65535), metavar="PORT", help="for it on this host's 127.0.0.1 (the same)"
     )
     parser.add_argument(
         "--conditions",
@@ -53,10 +44,10 @@ def arguments(words: list[str]) -> argparse.Namespace:
         metavar="NAME",
         help=f"these only, besides {UNDISTURBED}: {', '.join(CONDITIONS)}",
     )
-    parser.add_argument("--runs", type=_between(1, 1000), default=4, help="of training, in each condition (4)")
-    parser.add_argument("--processes", type=_between(1, 16), default=2, help="clients, 1 to 16 (2)")
+    parser.add_argument("--runs", type=number(1, 1000), default=4, help="of training, in each condition (4)")
+    parser.add_argument("--processes", type=number(1, 16), default=2, help="clients, 1 to 16 (2)")
     parser.add_argument(
-        "--seconds", type=_between(10, 3600), default=300, help="after which no run is begun any more (300)"
+        "--seconds", type=number(10, 3600), default=300, help="after which no run is begun any more (300)"
     )
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="for the records (default: network-<time>)")
     given = parser.parse_args(words)

@@ -183,9 +183,9 @@ def test_the_settings_name_only_the_beds_own_paths(bed) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["up", "--port", "0"], "0 is no port: give 1 to 65535"),
-        (["up", "--port", "http"], "http is no port: give 1 to 65535"),
-        (["up", "--node-port", "5000"], "5000 is no node port: give 30000 to 32767"),
+        (["up", "--port", "0"], "0 is not between 1 and 65535"),
+        (["up", "--port", "http"], "http is not between 1 and 65535"),
+        (["up", "--node-port", "5000"], "5000 is not between 30000 and 32767"),
         (["load"], "the following arguments are required: IMAGE"),
         (["restart"], "invalid choice: 'restart'"),
     ],

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.beds import engine
 from tests.beds.commands import BedFailed
 from tests.beds.machine import checks, disk, host, images, network, settings, ssh
 from tests.beds.machine.main import arguments, main
@@ -67,12 +68,12 @@ def test_a_set_is_there_once(machines) -> None:
 
 
 def test_an_image_that_the_engine_does_not_have(tmp_path, monkeypatch) -> None:
-    engine = tmp_path / "docker"
-    engine.write_text("#!/bin/sh\nexit 1\n")
-    engine.chmod(0o755)
+    program = tmp_path / "docker"
+    program.write_text("#!/bin/sh\nexit 1\n")
+    program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     with pytest.raises(BedFailed, match="^The image absent:1 is not in the local Docker engine: build"):
-        images.identities(["absent:1"])
+        engine.identities(["absent:1"])
 
 
 # --- names ---------------------------------------------------------------------------------------------------------

@@ -15,7 +15,6 @@ from tests.beds.commands import BedFailed, perform
 from tests.beds.kubernetes import cgroups
 from tests.beds.kubernetes.settings import HOST_ADDRESS, HOST_INTERFACE, LINK, MARKER, PREFIX
 
-FREE_BYTES = 6 * 1024**3
 # Paths of Unix sockets and of mounts have an end.
 PATH_LENGTH = 120
 
@@ -57,17 +56,6 @@ def kernel() -> None:
         raise BedFailed(
             "Root may not make namespaces here (unshare failed): give the container privileges, or use a machine."
         ) from None
-
-
-def space(path: Path) -> None:
-    nearest = next(each for each in (path, *path.parents) if each.is_dir())
-    state = os.statvfs(nearest)
-    free = state.f_bavail * state.f_frsize
-    if free < FREE_BYTES:
-        raise BedFailed(
-            f"{nearest} has {free / 1024**3:.1f} GiB free, and a bed needs {FREE_BYTES // 1024**3}:"
-            " free some, or name another --folder."
-        )
 
 
 def network() -> None:

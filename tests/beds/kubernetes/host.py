@@ -15,7 +15,7 @@ from pathlib import Path
 
 import yaml
 
-from tests.beds import packages
+from tests.beds import packages, space
 from tests.beds.commands import BedFailed, perform, say, tail, wait_for
 from tests.beds.kubernetes import build, certificates, cgroups, checks, cluster, images, programs
 from tests.beds.kubernetes.node import PROGRESS, READY
@@ -43,6 +43,7 @@ KERNEL_SETTINGS = (
     "vm/panic_on_oom",
 )
 COPY = "kubeconfig.copy"
+DISK_GIBIBYTES = 6
 # A file of each package, by which it is known to be there.
 PACKAGES = {
     "/usr/bin/containerd": "containerd",
@@ -61,7 +62,7 @@ def check(folder: Path) -> None:
     """Whether a bed can be here at all; nothing is changed."""
     checks.folder(folder)
     checks.kernel()
-    checks.space(folder)
+    space.need(folder, DISK_GIBIBYTES, "free some, or name another --folder")
     build.check(CACHE)
 
 
@@ -69,7 +70,7 @@ def up(folder: Path, port: int | None, node_port: int, kubeconfig: Path | None) 
     checks.nothing_is_up()
     checks.folder(folder)
     checks.kernel()
-    checks.space(folder)
+    space.need(folder, DISK_GIBIBYTES, "free some, or name another --folder")
     if port:
         checks.port(port)
     if kubeconfig:

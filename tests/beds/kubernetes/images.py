@@ -7,11 +7,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import subprocess
 import tarfile
 from pathlib import Path
 
-from tests.beds.commands import BedFailed, perform, say
+from tests.beds import engine
+from tests.beds.commands import say
 from tests.beds.kubernetes.settings import PAUSE_IMAGE, SOCKET, Bed
 
 LOAD_SECONDS = 600
@@ -50,35 +50,16 @@ def inside(process: int, *command: str) -> list[str]:
 
 def load(bed: Bed, process: int, references: list[str]) -> None:
     """Those that the node has already are left alone."""
-    identities = {}
-    for reference in references:
-        identities[reference] = perform(
-            ["docker", "image", "inspect", "--format", "{{.Id}}", reference], check=False
-        ).strip()
-        if not identities[reference]:
-            raise BedFailed(f"The image {reference} is not in the local Docker engine: build or pull it first.")
     loaded = json.loads(bed.loaded.read_text(encoding="utf-8")) if bed.loaded.exists() else {}
-    for reference, identity in identities.items():
+    for reference, identity in engine.identities(references).items():
         if loaded.get(reference) == identity:
             say(f"The node has {reference} already")
             continue
         say(f"Loading {reference} into the node")
-        _copy(reference, process)
+        take = inside(process, "ctr", "--address", SOCKET, "--namespace", "k8s.io", "images", "import", "-")
+        engine.copy([reference], take, LOAD_SECONDS)
         loaded[reference] = identity
         bed.loaded.write_text(json.dumps(loaded), encoding="utf-8")
-
-
-def _copy(reference: str, process: int) -> None:
-    take = inside(process, "ctr", "--address", SOCKET, "--namespace", "k8s.io", "images", "import", "-")
-    with subprocess.Popen(["docker", "save", reference], stdout=subprocess.PIPE) as save:
-        taken = subprocess.run(
-            take, stdin=save.stdout, capture_output=True, text=True, timeout=LOAD_SECONDS, check=False
-        )
-        # One that is no longer read from would wait for ever.
-        save.stdout.close()
-        save.wait(60)
-    if taken.returncode or save.returncode:
-        raise BedFailed(f"The image {reference} could not be loaded into the node: {taken.stderr.strip()[-500:]}")
 
 
 def pause(bed: Bed, machine: str) -> None:

@@ -5,27 +5,12 @@
 from __future__ import annotations
 
 import argparse
-import signal
-import sys
 from pathlib import Path
 
+from tests.beds.command_line import FAILED, NOT_UP, REFUSED, carry_out, number
 from tests.beds.commands import BedFailed, say
 from tests.beds.kubernetes import cgroups, checks, host, images
 from tests.beds.kubernetes.settings import CONTEXT, FOLDER, NODE_ADDRESS
-
-FAILED, REFUSED, NOT_UP = 1, 2, 3
-
-
-def _port(word: str) -> int:
-    if not word.isdigit() or not 1 <= int(word) <= 65535:
-        raise argparse.ArgumentTypeError(f"{word} is no port: give 1 to 65535")
-    return int(word)
-
-
-def _node_port(word: str) -> int:
-    if not word.isdigit() or not 30000 <= int(word) <= 32767:
-        raise argparse.ArgumentTypeError(f"{word} is no node port: give 30000 to 32767")
-    return int(word)
 
 
 def _path(word: str) -> Path:
@@ -37,8 +22,10 @@ def arguments(words: list[str]) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     up = commands.add_parser("up", help="build what is missing, and start the node", allow_abbrev=False)
     up.add_argument("--folder", type=_path, default=FOLDER, help=f"for all of its state (default: {FOLDER})")
-    up.add_argument("--port", type=_port, help="of 127.0.0.1, 1 to 65535, forwarded to the node port (default: none)")
-    up.add_argument("--node-port", type=_node_port, default=30500, help="30000 to 32767 (default: 30500)")
+    up.add_argument(
+        "--port", type=number(1, 65535), help="of 127.0.0.1, 1 to 65535, forwarded to the node port (default: none)"
+    )
+    up.add_argument("--node-port", type=number(30000, 32767), default=30500, help="30000 to 32767 (default: 30500)")
     up.add_argument("--kubeconfig", type=_path, metavar="FILE", help="write the kubeconfig there too, mode 0600")
     down = commands.add_parser("down", help="take all of it away, in whatever state it is", allow_abbrev=False)
     down.add_argument("--folder", type=_path, default=FOLDER, help="only for one whose record is lost")
@@ -98,16 +85,11 @@ def _kubeconfig(given: argparse.Namespace) -> int:
 COMMANDS = {"check": _check, "up": _up, "down": _down, "status": _status, "load": _load, "kubeconfig": _kubeconfig}
 
 
+def _perform(given: argparse.Namespace) -> int:
+    checks.privileges()
+    return COMMANDS[given.command](given)
+
+
 def main(words: list[str]) -> int:
     given = arguments(words)
-    # One that is told to end says so, like one that is interrupted.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    try:
-        checks.privileges()
-        return COMMANDS[given.command](given)
-    except BedFailed as failure:
-        print(failure, file=sys.stderr)
-        return REFUSED
-    except KeyboardInterrupt:
-        print("Interrupted; `bed down` removes what there is.", file=sys.stderr)
-        return FAILED
+    return carry_out(lambda: _perform(given), "bed down")

@@ -66,17 +66,6 @@ def _output(*command: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def image() -> str:
-    try:
-        found = _output("docker", "images", "--format", "{{.Repository}}:{{.Tag}}", "mlops-mlflow/postgres").split()
-    except (OSError, subprocess.CalledProcessError):
-        found = []
-    if not found:
-        pytest.skip("there is no image mlops-mlflow/postgres in a local Docker engine: deploy once")
-    return found[0]
-
-
-@pytest.fixture(scope="module")
 def before() -> dict:
     try:
         checks.privileges()

@@ -15,7 +15,6 @@ from tests.beds.machine import disk, network
 from tests.beds.machine.settings import MachineSet
 from tests.beds.packages import distribution
 
-FREE_BYTES = 5 * 1024**3
 NAME = re.compile("[a-z][a-z0-9]{0,9}")
 
 
@@ -74,14 +73,4 @@ def memory(count: int, mebibytes: int) -> None:
         raise BedFailed(
             f"{count} machines of {mebibytes} MiB need more than the {available} MiB that are free:"
             " give a smaller --memory, or free some."
-        )
-
-
-def space(path: Path) -> None:
-    nearest = next(each for each in (path, *path.parents) if each.is_dir())
-    state = os.statvfs(nearest)
-    free = state.f_bavail * state.f_frsize
-    if free < FREE_BYTES:
-        raise BedFailed(
-            f"{nearest} has {free / 1024**3:.1f} GiB free, and the machines need {FREE_BYTES // 1024**3}: free some."
         )

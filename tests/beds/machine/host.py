@@ -10,7 +10,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from tests.beds import packages
+from tests.beds import packages, space
 from tests.beds.commands import BedFailed, say, tail, wait_for
 from tests.beds.machine import checks, disk, images, network, ssh
 from tests.beds.machine.settings import CACHE, HOST_ADDRESS, INTERFACE, NETMASK, Disk, MachineSet, address
@@ -28,11 +28,12 @@ PACKAGES = {
     "/usr/bin/nsenter": "util-linux",
 }
 BOOT_SECONDS = 180
+DISK_GIBIBYTES = 5
 
 
 def build(references: list[str]) -> tuple[Disk, Path | None]:
     checks.system()
-    checks.space(CACHE)
+    space.need(CACHE, DISK_GIBIBYTES)
     if missing := packages.missing(PACKAGES):
         packages.install(missing)
     return disk.provide(CACHE), images.provide(references) if references else None

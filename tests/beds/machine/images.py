@@ -11,23 +11,13 @@ import signal
 import subprocess
 from pathlib import Path
 
-from tests.beds.commands import BedFailed, perform, say, wait_for
+from tests.beds import engine
+from tests.beds.commands import BedFailed, say, wait_for
 from tests.beds.machine import disk, ssh
 from tests.beds.machine.settings import CACHE, MachineSet
 
 LOAD_SECONDS = 1200
 KEPT_DISKS = 3
-
-
-def identities(references: list[str]) -> dict[str, str]:
-    found = {}
-    for reference in references:
-        found[reference] = perform(
-            ["docker", "image", "inspect", "--format", "{{.Id}}", reference], check=False
-        ).strip()
-        if not found[reference]:
-            raise BedFailed(f"The image {reference} is not in the local Docker engine: build or pull it first.")
-    return found
 
 
 def path_of(images: dict[str, str]) -> Path:
@@ -37,7 +27,7 @@ def path_of(images: dict[str, str]) -> Path:
 
 def provide(references: list[str]) -> Path:
     """A disk with an engine's data, in which these images are."""
-    path = path_of(identities(references))
+    path = path_of(engine.identities(references))
     if not path.exists():
         with disk.locked(CACHE):
             if not path.exists():
@@ -61,7 +51,7 @@ def _build(path: Path, references: list[str]) -> None:
     work = CACHE / "machine-images-build"
     shutil.rmtree(work, ignore_errors=True)
     (work / "data").mkdir(parents=True)
-    engine = _start_engine(work)
+    filler = _start_engine(work)
     try:
         address = f"--host=unix://{work}/socket"
         wait_for(
@@ -69,16 +59,16 @@ def _build(path: Path, references: list[str]) -> None:
             30,
             lambda: subprocess.run(["docker", address, "version"], capture_output=True, check=False).returncode == 0,
         )
-        _pass_on(references, ["docker", address, "load"])
+        engine.copy(references, ["docker", address, "load"], LOAD_SECONDS)
         # It is the one child, and has written all when it has ended.
-        os.kill(int(Path(f"/proc/{engine.pid}/task/{engine.pid}/children").read_text(encoding="ascii")), signal.SIGTERM)
-        engine.wait(60)
+        os.kill(int(Path(f"/proc/{filler.pid}/task/{filler.pid}/children").read_text(encoding="ascii")), signal.SIGTERM)
+        filler.wait(60)
     except subprocess.TimeoutExpired:
         raise BedFailed(f"The engine that fills the disk did not end within 60 seconds; see {work}/log.") from None
     finally:
         # With the first process of their namespace, all go.
-        engine.kill()
-        engine.wait()
+        filler.kill()
+        filler.wait()
     new = path.with_suffix(".new")
     disk.fill(new, work / "data")
     new.rename(path)
@@ -105,19 +95,5 @@ def _start_engine(work: Path) -> subprocess.Popen:
 
 def load(machines: MachineSet, machine: str, references: list[str]) -> None:
     """Into a machine that runs."""
-    identities(references)
-    _pass_on(references, ssh.command(machines, machine, "docker load"))
-
-
-def _pass_on(references: list[str], take: list[str]) -> None:
-    with subprocess.Popen(["docker", "save", *references], stdout=subprocess.PIPE) as save:
-        try:
-            taken = subprocess.run(
-                take, stdin=save.stdout, capture_output=True, text=True, timeout=LOAD_SECONDS, check=False
-            )
-        finally:
-            # One that is no longer read from would wait for ever.
-            save.stdout.close()
-            save.wait(60)
-    if taken.returncode or save.returncode:
-        raise BedFailed(f"The images {', '.join(references)} could not be loaded: {taken.stderr.strip()[-500:]}")
+    engine.identities(references)
+    engine.copy(references, ssh.command(machines, machine, "docker load"), LOAD_SECONDS)

@@ -6,27 +6,16 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import signal
 import subprocess
-import sys
 from pathlib import Path
 
-from tests.beds.commands import BedFailed, perform, say
+from tests.beds.command_line import FAILED, NOT_UP, carry_out, number
+from tests.beds.commands import perform, say
 from tests.beds.machine import checks, host, images, ssh
 from tests.beds.machine.settings import MEMORY_MIB, MOST_MACHINES, SETS
 
-FAILED, REFUSED, NOT_UP = 1, 2, 3
 NAME_HELP = "of the set of machines: up to 10 small letters and digits"
 MACHINE_HELP = "name of a machine, such as zone-2; the name of a set is its first machine"
-
-
-def _number(low: int, high: int):
-    def number(word: str) -> int:
-        if not word.isdigit() or not low <= int(word) <= high:
-            raise argparse.ArgumentTypeError(f"{word} is not between {low} and {high}")
-        return int(word)
-
-    return number
 
 
 def arguments(words: list[str]) -> argparse.Namespace:
@@ -36,7 +25,7 @@ def arguments(words: list[str]) -> argparse.Namespace:
     def add(name: str, text: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=text, allow_abbrev=False)
 
-    port = _number(1, 65535)
+    port = number(1, 65535)
     with_images = {
         "nargs": "+",
         "default": [],
@@ -48,13 +37,13 @@ def arguments(words: list[str]) -> argparse.Namespace:
     up.add_argument("name", metavar="NAME", help=NAME_HELP)
     up.add_argument(
         "--count",
-        type=_number(1, MOST_MACHINES),
+        type=number(1, MOST_MACHINES),
         default=1,
         help=f"how many machines, 1 to {MOST_MACHINES} (default: 1)",
     )
     up.add_argument(
         "--memory",
-        type=_number(512, 65536),
+        type=number(512, 65536),
         default=MEMORY_MIB,
         metavar="MIB",
         help=f"of each machine, 512 to 65536 (default: {MEMORY_MIB})",
@@ -172,16 +161,11 @@ COMMANDS = {
 }
 
 
+def _perform(given: argparse.Namespace) -> int:
+    checks.privileges()
+    return COMMANDS[given.command](given)
+
+
 def main(words: list[str]) -> int:
     given = arguments(words)
-    # One that is told to end says so, like one that is interrupted.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    try:
-        checks.privileges()
-        return COMMANDS[given.command](given)
-    except BedFailed as failure:
-        print(failure, file=sys.stderr)
-        return REFUSED
-    except KeyboardInterrupt:
-        print("Interrupted; `bed down NAME` removes what there is.", file=sys.stderr)
-        return FAILED
+    return carry_out(lambda: _perform(given), "bed down NAME")

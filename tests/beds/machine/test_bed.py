@@ -72,18 +72,7 @@ def before() -> dict:
 
 
 @pytest.fixture(scope="module")
-def image(before) -> str:
-    try:
-        found = _output("docker", "images", "--format", "{{.Repository}}:{{.Tag}}", "mlops-mlflow/postgres").split()
-    except (OSError, subprocess.CalledProcessError):
-        found = []
-    if not found:
-        pytest.skip("there is no image mlops-mlflow/postgres in a local Docker engine: deploy once")
-    return found[0]
-
-
-@pytest.fixture(scope="module")
-def machines(image):
+def machines(before, image):
     try:
         bed("up", SET, "--count", "2", "--memory", "1024", "--images", image, timeout=UP_SECONDS)
         yield MachineSet(SET)
