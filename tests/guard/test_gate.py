@@ -221,7 +221,7 @@ def test_a_signal_ends_it_at_once(deploy, moment, which):
         begun = time.monotonic()
         process.send_signal(which)
         assert process.wait(60) == 143
-        assert time.monotonic() - begun < 3
+        assert time.monotonic() - begun < 10
         process.communicate()
 
 
