@@ -20,19 +20,17 @@ description:
 version_added: 0.1.0
 author:
   - the mlops.mlflow contributors (@mlops)
+extends_documentation_fragment:
+  - mlops.mlflow.attributes
 attributes:
   check_mode:
-    description: Can run in check_mode and return changed status prediction without modifying the target.
     support: full
   diff_mode:
-    description: Will return details on what has changed, when in diff mode.
     support: full
     details:
       - Neither the content of secrets nor that of removed files is shown. The former content of a file is not
         shown either if fewer could read it than now, as it may have been a secret.
   idempotent:
-    description:
-      - When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
     support: full
 options:
   path:

@@ -48,7 +48,11 @@ def lint() -> Counts:
 
 
 def drift() -> Counts:
-    return commands(["tools/docs", "--check"], ["antsibull-changelog", "lint"])
+    return commands(
+        ["tools/docs", "--check"],
+        ["antsibull-docs", "lint-collection-docs", "--plugin-docs", "."],
+        ["antsibull-changelog", "lint"],
+    )
 
 
 def unit() -> Counts:
@@ -183,7 +187,7 @@ ON_REQUEST = {"k8s": NODE}
 
 STAGES = [
     Stage("lint", "yamllint, ansible-lint with its production profile, ruff", lint),
-    Stage("drift", "generated documents and the changelog are fresh", drift),
+    Stage("drift", "generated documents are fresh, those of the modules and the changelog are sound", drift),
     Stage("unit", "pytest tests/unit", unit),
     Stage("sanity", "ansible-test sanity", sanity_stage),
     Stage("artifact", "build, install, and use by full names", artifact),
