@@ -2,9 +2,10 @@
 # Copyright: (c) 2026, the mlops.mlflow contributors
 """Metrics logged on PostgreSQL by one statement.
 
-For a call that logs metrics, MLflow's store asks the database 8 times, and for a batch of four names 14 times: a look
-at the run (twice for a batch), the metrics, a look at their newest values, a lock on these, each new one, and the
-transaction around it. All of that is one statement here, which PostgreSQL carries out as a whole or not at all.
+For a call that logs a metric MLflow's store asks the database 8 times, and for a batch with four names 15 times: is the
+connection alive, the run (both twice for a batch), the metrics, a look at their newest values, a lock on these, each of
+the new ones, and the transaction around it. All of that but the first is one statement here, which PostgreSQL carries
+out as a whole or not at all.
 
 It is for the usual case only: an active run, and metrics that are new. Whatever is not like that changes nothing, and
 is given to MLflow's own way, which then does what there is to do and has the answers to all errors.
@@ -42,7 +43,8 @@ METHODS = (
 KNOWN = "97a8cc2e503c53eae5205c137ae0dbb534784c785bc7bd3f78f92471f9df8acb"
 _log_batch, _log_metrics_once = SqlAlchemyStore.log_batch, SqlAlchemyStore._log_metrics_once
 
-# The order of the newest values is that in which MLflow locks them, so that neither way waits for the other for ever.
+# First the metrics, then the newest values by their names: the order in which MLflow locks them too, so that two calls,
+# whichever way they go, do not wait for each other.
 # A value is newer as MLflow compares it: by step, then timestamp, then value.
 STATEMENT = """
 WITH run AS MATERIALIZED (
@@ -52,11 +54,13 @@ WITH run AS MATERIALIZED (
     SELECT new.*, run.run_uuid
     FROM run, unnest(%(key)s::varchar[], %(value)s::float8[], %(timestamp)s::bigint[], %(step)s::bigint[],
                      %(is_nan)s::boolean[]) AS new
+    RETURNING 1
 ), newest AS (
     INSERT INTO latest_metrics AS known (key, value, timestamp, step, is_nan, run_uuid)
     SELECT new.*, run.run_uuid
     FROM run, unnest(%(newest_key)s::varchar[], %(newest_value)s::float8[], %(newest_timestamp)s::bigint[],
                      %(newest_step)s::bigint[], %(newest_is_nan)s::boolean[]) AS new (key)
+    WHERE (SELECT count(*) FROM logged) > 0
     ORDER BY new.key
     ON CONFLICT (key, run_uuid) DO UPDATE
     SET value = excluded.value, timestamp = excluded.timestamp, step = excluded.step, is_nan = excluded.is_nan
