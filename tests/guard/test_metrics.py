@@ -268,14 +268,13 @@ def test_a_database_that_goes_away_in_the_middle(store, one_statement, cluster):
     one_statement()
     target = store()
     engine = sa.create_engine(target.db_uri)
-    with ThreadPoolExecutor(1) as thread:
-        with engine.begin() as holding:
-            holding.exec_driver_sql("LOCK TABLE latest_metrics IN ACCESS EXCLUSIVE MODE")
-            logging = thread.submit(target.log_batch, RUN, NAMES, [], [])
-            pid = backend_of(cluster, target, "wait_event_type = 'Lock'")
-            cluster.execute(f"SELECT pg_terminate_backend({pid})")
-            with pytest.raises(MlflowException) as refused:
-                logging.result(20)
+    with ThreadPoolExecutor(1) as thread, engine.begin() as holding:
+        holding.exec_driver_sql("LOCK TABLE latest_metrics IN ACCESS EXCLUSIVE MODE")
+        logging = thread.submit(target.log_batch, RUN, NAMES, [], [])
+        pid = backend_of(cluster, target, "wait_event_type = 'Lock'")
+        cluster.execute(f"SELECT pg_terminate_backend({pid})")
+        with pytest.raises(MlflowException) as refused:
+            logging.result(20)
     engine.dispose()
     assert refused.value.error_code == "TEMPORARILY_UNAVAILABLE"
     assert target.rows()["metrics"] == target.rows()["latest_metrics"] == []
