@@ -22,12 +22,7 @@ import sqlalchemy as sa
 from mlflow.entities import LifecycleStage, Metric
 from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlMetric
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-from mlflow.utils.validation import (
-    _validate_batch_log_data,
-    _validate_batch_log_limits,
-    _validate_metric,
-    _validate_run_id,
-)
+from mlflow.utils import validation
 
 COLUMNS = ("key", "value", "timestamp", "step", "is_nan")
 # What this stands for, and what it relies on, as it was when this was written.
@@ -41,7 +36,7 @@ METHODS = (
     "_update_latest_metrics_if_necessary",
 )
 KNOWN = "97a8cc2e503c53eae5205c137ae0dbb534784c785bc7bd3f78f92471f9df8acb"
-_log_batch, _log_metrics_once = SqlAlchemyStore.log_batch, SqlAlchemyStore._log_metrics_once
+_log_batch, _log_metrics_once = (getattr(SqlAlchemyStore, name, None) for name in ("log_batch", "_log_metrics_once"))
 
 # First the metrics, then the newest values by their names: the order in which MLflow locks them too, so that two calls,
 # whichever way they go, do not wait for each other.
@@ -92,7 +87,7 @@ def rows_of(store: SqlAlchemyStore, metrics: Sequence[Metric]) -> list[Row]:
     rows: dict[Row, None] = {}
     for index, metric in enumerate(metrics):
         place = "" if len(metrics) == 1 else f"metrics[{index}]"
-        _validate_metric(metric.key, metric.value, metric.timestamp, metric.step, path=place)
+        validation._validate_metric(metric.key, metric.value, metric.timestamp, metric.step, path=place)
         is_nan, value = store.sanitize_metric_value(metric.value)
         rows[metric.key, float(value), metric.timestamp, metric.step, is_nan] = None
     return list(rows)
@@ -151,9 +146,9 @@ def log_batch(self: SqlAlchemyStore, run_id: str, metrics: Sequence[Metric], par
     if params or tags or not usual(self, metrics) or any(metric.model_id is not None for metric in metrics):
         _log_batch(self, run_id, metrics, params, tags)
         return
-    _validate_run_id(run_id)
-    _validate_batch_log_data(metrics, params, tags)
-    _validate_batch_log_limits(metrics, params, tags)
+    validation._validate_run_id(run_id)
+    validation._validate_batch_log_data(metrics, params, tags)
+    validation._validate_batch_log_limits(metrics, params, tags)
     self._log_metrics(run_id, metrics)
 
 
