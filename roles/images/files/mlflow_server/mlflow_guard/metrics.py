@@ -42,7 +42,7 @@ _log_batch, _log_metrics_once = (getattr(SqlAlchemyStore, name, None) for name i
 # whichever way they go, do not wait for each other.
 # A value is newer as MLflow compares it: by step, then timestamp, then value.
 STATEMENT = """
-WITH run AS MATERIALIZED (
+WITH run AS (
     SELECT run_uuid FROM runs WHERE run_uuid = %(run)s AND lifecycle_stage = %(active)s
 ), logged AS (
     INSERT INTO metrics (key, value, timestamp, step, is_nan, run_uuid)
