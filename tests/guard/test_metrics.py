@@ -116,13 +116,16 @@ def store(cluster, deploy):
         SqlAlchemyStore._engine_map.pop(each.db_uri)
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def one_statement(monkeypatch):
-    """Puts the statement in the place of MLflow's way, and takes it out again."""
+    """MLflow's way, which other tests may have replaced; called, it puts the statement in its place."""
+    for name in ("log_batch", "_log_metrics_once"):
+        monkeypatch.setattr(SqlAlchemyStore, name, getattr(metrics, f"_{name.lstrip('_')}"))
 
     def put() -> None:
-        for name in ("log_batch", "_log_metrics_once"):
-            monkeypatch.setattr(SqlAlchemyStore, name, getattr(SqlAlchemyStore, name))
+        assert metrics.shorten() == []
+        assert SqlAlchemyStore.log_batch is metrics.log_batch
+        # Once is enough.
         assert metrics.shorten() == []
 
     return put

@@ -167,6 +167,8 @@ def fingerprint() -> str:
 
 def shorten() -> list[str]:
     """Put the statement in the place of MLflow's way; return what was left as it is, in another MLflow than this."""
+    if SqlAlchemyStore.log_batch is log_batch:
+        return []
     if fingerprint() != KNOWN:
         return ["log_batch", "_log_metrics_once"]
     SqlAlchemyStore.log_batch, SqlAlchemyStore._log_metrics_once = log_batch, log_metrics_once
