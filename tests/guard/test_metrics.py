@@ -335,7 +335,7 @@ def test_another_mlflow_is_left_as_it_is(monkeypatch):
 
 def test_the_server_logs_by_one_statement(ready, cluster):
     """With the rights of its role, and through all of the web application."""
-    cluster.execute(*FILL[1:], database=ready.database)
+    cluster.execute(*FILL, database=ready.database)
     body = json.dumps({"run_id": RUN, "metrics": [{"key": "loss", "value": 0.5, "timestamp": 1, "step": 2}]})
     with serving(ready):
         connection = http.client.HTTPConnection("127.0.0.1", ready.port, timeout=20)
