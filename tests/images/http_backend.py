@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A server behind the load balancer, run in a container: http_backend.py NAME PORT. It knows the standard library only.
 
-PORT does what the query of a request says: `do` is answer (default), sleep, close, half or stream; `seconds` says how
+PORT does what the query of a request says: `do` is answer (default), sleep, close, half, stream or large; `seconds` says how
 long, and `at` names the only server that does it, the others answer. Port 5001 has the readiness, and for the test:
 /requests tells what came in; /set?ready=503&reason=words and /set?listen=0 change what the server does from now on.
 """
@@ -120,6 +120,14 @@ class Work(Handler):
         self.wfile.write(b"6\r\nfirst\n\r\n")
         time.sleep(seconds)
         self.wfile.write(b"6\r\nlater\n\r\n0\r\n\r\n")
+
+    def large(self, _record: dict, _seconds: float) -> None:
+        """32 MiB, in which each has its number at its beginning."""
+        self.send_response(200)
+        self.send_header("Content-Length", str(32 * 2**20))
+        self.end_headers()
+        for number in range(32):
+            self.wfile.write(number.to_bytes(8, "big") + bytes(range(256)) * 4095 + bytes(248))
 
 
 class Control(Handler):

@@ -449,6 +449,20 @@ def test_a_large_upload_passes_through_without_being_kept(balancer, mark):
     assert int(re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE).group(1)) < 100 * 1024
 
 
+@pytest.mark.parametrize("path", ["/mlflow/1/model?X-Amz-Signature=0123&do=large", f"{ARTIFACTS}/model?do=large"])
+def test_a_download_passes_through_the_kernel_only(balancer, path):
+    def spliced() -> int:
+        text = balancer.private("/metrics").body.decode()
+        return int(re.search(r"^haproxy_process_spliced_bytes_out_total (\d+)", text, re.MULTILINE).group(1))
+
+    before = spliced()
+    body = balancer.ask("GET", path).body
+    assert len(body) == 32 * MIB
+    parts = [number.to_bytes(8, "big") + bytes(range(256)) * 4095 + bytes(248) for number in range(32)]
+    assert body == b"".join(parts)
+    assert spliced() - before > 30 * MIB
+
+
 @pytest.mark.parametrize("path", [API, f"{ARTIFACTS}/x"])
 def test_a_stream_passes_through_while_it_comes(balancer, path):
     connection = http.client.HTTPConnection(*balancer.public, timeout=10)

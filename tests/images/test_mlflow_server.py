@@ -101,6 +101,11 @@ for name in ('mlflow/server/handlers.py', 'sqlalchemy/orm/session.py', 'pandas/c
     run("docker", "run", "--rm", image, "python3", "-c", script)
 
 
+def test_the_shorter_ways_fit_its_mlflow(image):
+    script = "from mlflow_guard import web; print(sorted(web.missing))"
+    assert run("docker", "run", "--rm", image, "python3", "-c", script).stdout.splitlines()[-1] == "[]"
+
+
 def test_its_directory_cannot_take_data(image):
     """MLflow's defaults are files in the working directory; here they fail at once, and do not vanish later."""
     assert "cannot" in run("docker", "run", "--rm", image, "sh", "-c", "touch mlflow.db 2>&1", check=False).stdout

@@ -26,6 +26,8 @@ from starlette.middleware.wsgi import build_environ
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mlflow_guard import metrics
+
 _log = logging.getLogger("mlflow_guard.web")
 
 # As many as MLflow's own way has (AnyIO's default).
@@ -188,5 +190,6 @@ def shorten(app: fastapi_app.FastAPI) -> list[str]:
 
 app = fastapi_app.app
 EXPECTED = {*SHORTER, "_EfficientWSGIMiddleware"}
-if missing := EXPECTED.difference(shorten(app)):
+missing = EXPECTED.difference(shorten(app)).union(metrics.shorten())
+if missing:
     _log.warning("MLflow's own, longer way is used for: %s", ", ".join(sorted(missing)))
