@@ -8,6 +8,10 @@ import argparse
 import copy
 import json
 import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -15,6 +19,7 @@ import pytest
 
 from tests.benchmark.processes import StepFailed
 from tests.campaign import comparison, cycles, main, options, output, services, statistic, view
+from tests.campaign import state as state_of
 from tests.campaign.deployments import COMPOSE, KUBERNETES, Abilities, Candidate, choose, discover, obstacle
 from tests.campaign.measures import measures
 from tests.campaign.progress import Progress, clock
@@ -58,6 +63,7 @@ def test_a_playbook_says_where_it_deploys_to(tmp_path: Path) -> None:
         (LOCAL, Abilities(engine=False, nfs=True), {}, "engine does not answer"),
         (NFS, ALL, {}, ""),
         (NFS, Abilities(engine=True, nfs=False), {}, "cannot mount NFS"),
+        (Candidate("multi-az-nfs", COMPOSE), Abilities(engine=True, nfs=False), {}, "cannot mount NFS"),
         (LOCAL, Abilities(engine=True, nfs=False), {}, ""),
         (K8S, ALL, {}, ""),
         (K8S, Abilities(engine=True, nfs=False), {}, "0 contexts of minikube"),
@@ -245,10 +251,10 @@ def cycle_of(state: State, monkeypatch: pytest.MonkeyPatch, deploys: bool = True
         cycle.record["deployed"] = True
         return {"deploy.seconds": 20.0}
 
-    monkeypatch.setattr(cycles, "DEPLOY", Step("deploy", deploy))
+    monkeypatch.setattr(cycles, "BEGINNING", (Step("deploy", deploy),))
     monkeypatch.setattr(cycles, "ENDING", (Step("destroy", lambda cycle: {"destroy.seconds": 5.0}),))
     record = state.begin_cycle("local", 1)
-    return Cycle(argparse.Namespace(), Recorded(), state.folder, record, lambda text: None)
+    return Cycle(argparse.Namespace(), LOCAL, Recorded(), state.folder, record, lambda text: None)
 
 
 def fail(cycle: Cycle) -> dict:
@@ -300,6 +306,43 @@ def test_an_interruption_takes_down_what_is_up(tmp_path: Path, monkeypatch: pyte
     again = State.load(tmp_path)
     assert again.document["cycles"][0]["status"] == INTERRUPTED
     assert again.pending()[0] == ("local", 1)
+
+
+def test_a_campaign_is_carried_out_by_one_process_at_a_time(tmp_path: Path) -> None:
+    refused = pytest.raises(StepFailed, match="is running: wait for its end")
+    with state_of.locked(tmp_path), refused, state_of.locked(tmp_path):
+        pytest.fail("both had it")
+    with state_of.locked(tmp_path):
+        pass
+    with pytest.raises(StepFailed, match="no folder"), state_of.locked(tmp_path / "nothing"):
+        pass
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent was killed")
+def test_what_a_killed_campaign_started_ends_with_it(tmp_path: Path) -> None:
+    program = "from tests.benchmark.processes import perform; perform(['sh', '-c', 'echo $$ > pid; sleep 600'], cwd=F)"
+    campaign = subprocess.Popen([sys.executable, "-c", program.replace("F", repr(str(tmp_path)))], cwd=ROOT)
+    try:
+        child = int(wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip()))
+    finally:
+        campaign.kill()
+        campaign.wait()
+    assert wait_for(lambda: not runs(child))
+
+
+def wait_for(condition: Callable[[], object]) -> object:
+    end = time.monotonic() + 20
+    while not (found := condition()) and time.monotonic() < end:
+        time.sleep(0.05)
+    return found
+
+
+def runs(process: int) -> bool:
+    """A zombie has ended, and only nobody has asked yet how."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 @pytest.mark.parametrize(("seconds", "expected"), [(0, "0:00"), (61.9, "1:01"), (3725, "1:02:05")])
