@@ -88,7 +88,7 @@ def differences(a: Side, b: Side, first: str, second: str) -> list[Difference]:
 def table(title: str, found: list[Difference]) -> Table:
     rows = [
         Row(
-            f"{each.measure.group}: {each.measure.label}",
+            each.measure.title,
             [
                 cell(each.a, each.measure),
                 cell(each.b, each.measure),
@@ -106,7 +106,7 @@ def _plot(title: str, number: int, found: list[Difference]) -> str:
         for each in found
         if each.ratio and each.measure.better != NEITHER and not each.measure.key.startswith("cpu.")
     ]
-    labels = [f"{each.measure.group}: {each.measure.label}" for each in shown]
+    labels = [each.measure.title for each in shown]
     return plots.ratios(
         f"ratio-{number}", f"{title}, B : A", labels, [each.ratio for each in shown], [each.mark for each in shown]
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.benchmark.deployment import Deployment
 from tests.benchmark.processes import StepFailed
-from tests.campaign import comparison, facts, options, output
+from tests.campaign import comparison, facts, options, output, repeatability
 from tests.campaign.cycles import perform_cycle
 from tests.campaign.deployments import COMPOSE, Candidate, Skipped, abilities, choose, discover
 from tests.campaign.peers import images as peers_images
@@ -163,6 +163,9 @@ def main(words: list[str]) -> int:
             return show_list(given)
         if given.compare:
             print(comparison.write(given.compare, given.output or Path()))
+            return OK
+        if given.repeatability:
+            print(repeatability.write(given.repeatability, given.output or Path()))
             return OK
         if given.report:
             print(output.write(given.report, read_document(given.report / FILE)))

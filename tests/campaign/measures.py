@@ -20,6 +20,11 @@ class Measure:
     better: str = LESS
     places: int = 1
 
+    @property
+    def title(self) -> str:
+        """Where it does not stand under the name of its group."""
+        return f"{self.group}: {self.label}"
+
 
 TIMES, TRAINING, ONE, SEVERAL, ARTIFACTS = (
     "Times",

@@ -77,6 +77,12 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="only compare two campaigns, campaign.json or FILE:DEPLOYMENT for one deployment of each",
     )
+    doing.add_argument(
+        "--repeatability",
+        nargs="+",
+        metavar="FOLDER",
+        help="only tell how far the ratios between the deployments differ in several campaigns",
+    )
     return make
 
 

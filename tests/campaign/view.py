@@ -76,7 +76,7 @@ def cell(found: Statistic | None, measure: Measure, base: Statistic | None = Non
 def _row(measure: Measure, found: dict[str, Statistic], names: list[str], with_base: bool = False) -> Row:
     first = found.get(names[0]) if with_base else None
     cells = [cell(found.get(name), measure, first if name != names[0] else None) for name in names]
-    label = f"{measure.group}: {measure.label}" if with_base else measure.label
+    label = measure.title if with_base else measure.label
     return Row(label, cells, measure.label == TOTAL and not with_base)
 
 
@@ -159,7 +159,7 @@ def peer_tables(document: dict, all_measures: dict[str, Measure]) -> list[Table]
             for way in NAMES:
                 value = ways.get(way)
                 cells += [cell(value, measure), Cell(words.ratio(ratio(ways[""], value)) if value else words.NONE)]
-            label = "Memory of what serves" if key == f"memory.{TOTAL}" else f"{measure.group}: {measure.label}"
+            label = "Memory of what serves" if key == f"memory.{TOTAL}" else measure.title
             shown.append(Row(label, cells))
         tables.append(Table(name, heads, shown, "The ratio is here : there."))
     return tables

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.benchmark.processes import StepFailed
-from tests.campaign import comparison, cycles, main, options, output, services, statistic, view
+from tests.campaign import comparison, cycles, main, options, output, repeatability, services, statistic, view
 from tests.campaign import state as state_of
 from tests.campaign.deployments import COMPOSE, KUBERNETES, Abilities, Candidate, choose, discover, obstacle
 from tests.campaign.measures import measures
@@ -651,6 +651,31 @@ def test_what_is_only_in_one_is_named(two: tuple[Path, Path], tmp_path: Path) ->
 def test_an_impossible_comparison_is_refused(two: tuple[Path, Path], ends: tuple[str, str], expected: str) -> None:
     with pytest.raises(StepFailed, match=expected):
         comparison.write([f"{folder}{end}" for folder, end in zip(two, ends, strict=True)], two[0])
+
+
+def test_ratios_of_several_campaigns_are_set_side_by_side(two: tuple[Path, Path], tmp_path: Path) -> None:
+    # Half as fast again in everything, so the ratios are the same; but for one.
+    state = State.load(two[1])
+    for cycle in state.document["cycles"]:
+        if cycle["deployment"] == "single-az":
+            cycle["samples"]["destroy.seconds"] *= 1.1
+    state.save()
+    text = repeatability.write([str(two[0]), str(two[1])], tmp_path)
+    assert "| | single-az : local | differ by |" in text
+    assert "| Times: deploy | 2.00 / 2.00 | 0% |" in text
+    assert "| Times: destroy | 2.00 / 2.20 | 10% |" in text
+    assert not [word for word in ("Fault", "Left behind", "tasks that this changed") if word in text]
+    assert (tmp_path / repeatability.SUMMARY).read_text() == text
+
+
+def test_without_two_deployments_in_common_there_are_no_ratios(two: tuple[Path, Path], tmp_path: Path) -> None:
+    state = State.load(two[1])
+    state.document["deployments"] = ["local"]
+    state.save()
+    with pytest.raises(StepFailed, match="fewer than two deployments in common"):
+        repeatability.write([str(two[0]), str(two[1])], tmp_path)
+    with pytest.raises(StepFailed, match="two campaigns or more"):
+        repeatability.write([str(two[0])], tmp_path)
 
 
 def test_a_refusal_ends_with_its_own_code(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
