@@ -15,6 +15,7 @@ from tests.campaign.peers import NAMES
 from tests.campaign.state import FAILED, FINISHED
 from tests.campaign.statistic import Statistic, collect, collect_peers, ratio
 
+GLANCE_TITLE = "At a glance"
 # What stands in the table at the top.
 GLANCE = (
     "deploy.seconds",
@@ -66,6 +67,8 @@ class View:
     skipped: list[dict]
     facts: dict[str, dict[str, str]]
     statistics: dict[str, dict[str, Statistic]] = field(repr=False, default_factory=dict)
+    # Measures at the top whose ratios say something.
+    compared: list[Measure] = field(default_factory=list)
 
 
 def cell(found: Statistic | None, measure: Measure, base: Statistic | None = None) -> Cell:
@@ -170,8 +173,10 @@ def view(document: dict) -> View:
     names = document["deployments"]
     shown = measures(set(found), document["arguments"]["clients"])
     by_key = {each.key: each for each in shown}
-    glance = [by_key[key] for key in GLANCE if key in by_key]
-    glance += [each for each in shown if each.key.startswith("fault.") and each.key.endswith((".gap", ".lost_writes"))]
+    compared = [by_key[key] for key in GLANCE if key in by_key]
+    glance = compared + [
+        each for each in shown if each.key.startswith("fault.") and each.key.endswith((".gap", ".lost_writes"))
+    ]
     tables = [
         Table(group, names, [_row(each, found[each.key], names) for each in rows], NOTES.get(group, ""))
         for group, rows in ((group, list(rows)) for group, rows in itertools.groupby(shown, lambda each: each.group))
@@ -186,7 +191,7 @@ def view(document: dict) -> View:
         names=names,
         verdict=verdict,
         good=good,
-        glance=Table("At a glance", names, [_row(each, found[each.key], names, with_base=True) for each in glance]),
+        glance=Table(GLANCE_TITLE, names, [_row(each, found[each.key], names, with_base=True) for each in glance]),
         tables=tables,
         peers=peer_tables(document, by_key),
         problems=problems,
@@ -194,6 +199,7 @@ def view(document: dict) -> View:
         skipped=document["skipped"],
         facts=_facts(document),
         statistics=found,
+        compared=compared,
     )
 
 
