@@ -8,6 +8,7 @@ import argparse
 import copy
 import json
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -18,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.benchmark.processes import StepFailed
-from tests.campaign import comparison, cycles, main, options, output, repeatability, services, statistic, view
+from tests.campaign import comparison, cycles, main, options, output, repeatability, services, statistic, steps, view
 from tests.campaign import state as state_of
 from tests.campaign.deployments import COMPOSE, KUBERNETES, Abilities, Candidate, choose, discover, obstacle
 from tests.campaign.measures import measures
@@ -286,6 +287,21 @@ def test_an_error_of_ours_stops_nothing(tmp_path: Path, monkeypatch: pytest.Monk
     cycles.perform_cycle(cycle, [Step("memory", err)], state.save)
     assert cycle.record["problems"] == ["memory: AttributeError: 'Cycle' object has no attribute 'nothing'"]
     assert cycle.record["steps"][-1]["name"] == "destroy"
+
+
+def test_a_port_that_is_taken_is_seen_before_anything_is_deployed(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = holder.getsockname()[1]
+        cycle = Cycle(argparse.Namespace(port=port), LOCAL, Recorded(), tmp_path / "a" / "b", {}, lambda text: None)
+        with pytest.raises(StepFailed, match=f"Port {port} is taken by .*choose another port with --port"):
+            steps.preflight(cycle)
+
+
+def test_a_server_that_does_not_answer_is_not_verified() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        url = f"http://127.0.0.1:{holder.getsockname()[1]}"
+    with pytest.raises(StepFailed, match=f"{url}/version does not answer"):
+        steps.version(url)
 
 
 def test_nothing_is_tested_that_was_not_deployed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
