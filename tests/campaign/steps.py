@@ -33,7 +33,7 @@ from tests.runner import docker
 Samples = dict[str, float]
 TRAINED = re.compile(r"^Ran (\d+) tests? in ", re.MULTILINE)
 # The load's own large artifacts would make a short load uneven; artifacts are measured by themselves.
-LOAD = ("--clean", "--warm-up", "1", "--large-artifact-size", "64KiB")
+LOAD = ("--clean", "--warm-up", "2", "--large-artifact-size", "64KiB")
 # As in tests/benchmark/throughput.py: its job runners are still starting when it first answers.
 WARM_UP_SECONDS = 8
 # For records of faults and the artifacts of a load; images are there, or are made in the first deploy.
@@ -316,29 +316,30 @@ def look_for_leftovers(cycle: Cycle) -> Samples:
 
 @dataclass(frozen=True)
 class Step:
-    """first: only in the first repetitions, as many as --fault-repetitions says."""
+    """repetitions: the argument that says in how many of the first ones it is done; empty: in all."""
 
     name: str
     act: Callable[[Cycle], Samples]
-    first: bool = False
+    repetitions: str = ""
 
 
 BEGINNING = (Step("preflight", preflight), Step("deploy", deploy))
 TESTS = (
     Step("run again", run_again),
     Step("verify", verify),
-    Step("train", train),
     Step("load, one client", load_one),
     Step("load, several clients", load_several),
     Step("artifacts", transfer),
     Step("memory", memory),
+    # After what is measured in each repetition, so that all of them find the same.
+    Step("train", train, "train_repetitions"),
 )
 PEERS = Step("peers", measure_peers)
-FAULTS = Step("faults", break_it, first=True)
+FAULTS = Step("faults", break_it, "fault_repetitions")
 ENDING = (Step("destroy", destroy), Step("leftovers", look_for_leftovers))
 
 
 def steps_between(given: argparse.Namespace, repetition: int) -> list[Step]:
     """What is done between deploy and destroy. The faults come last, so that they spoil no other figure."""
     steps = [*TESTS, *([PEERS] if given.peers else []), *([FAULTS] if given.faults else [])]
-    return [step for step in steps if not step.first or repetition <= given.fault_repetitions]
+    return [step for step in steps if not step.repetitions or repetition <= getattr(given, step.repetitions)]
