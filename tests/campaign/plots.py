@@ -87,6 +87,8 @@ def _bars(
         drawn = axes.bar(places, heights, width * 0.92, label=label, color=COLOURS[number % len(COLOURS)])
         if values:
             axes.bar_label(drawn, [f"{each.median:.1f}" if each else "" for each in found], padding=2, fontsize=8.5)
+            # So that they do not touch the title.
+            axes.margins(y=0.12)
         # A single sample has no spread to show.
         if any(each and each.count > 1 for each in found):
             axes.errorbar(places, heights, whiskers, fmt="none", ecolor=INK, elinewidth=1, capsize=2)
