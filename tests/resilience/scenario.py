@@ -88,7 +88,7 @@ def load(url: str, pace: Pace, folder: Path) -> Iterator[subprocess.Popen]:
                 process.kill()
 
 
-def _begun(process: subprocess.Popen, folder: Path) -> None:
+def begun(process: subprocess.Popen, folder: Path) -> None:
     """Wait for the first call on record: a fault before it would hit nobody."""
     end = time.monotonic() + BEGIN_SECONDS
     while not any(file.stat().st_size for file in folder.glob("calls-*.jsonl")):
@@ -122,7 +122,7 @@ def perform_scenario(scenario: Scenario, target: Target, pace: Pace, folder: Pat
     target.deployment.wait_until_healthy()
     say(f"{scenario.name}: {scenario.meaning}")
     with load(target.url, pace, folder) as process:
-        _begun(process, folder)
+        begun(process, folder)
         _steady(process, pace.steady)
         say(f"{scenario.name}: the fault")
         start = time.time()
