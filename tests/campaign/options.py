@@ -28,7 +28,7 @@ KEPT = (
     "small",
     "faults",
     "fault_repetitions",
-    "train_repetitions",
+    "check_repetitions",
     "peers",
     "port",
     "prefix",
@@ -60,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
     add("--deployments", nargs="+", default=[], metavar="NAME", help="these only (all that this machine can run)")
     add("--repetitions", type=int, default=3, metavar="N", help="of each deployment, 1 to 20 (3)")
     add("--clients", type=int, default=4, metavar="N", help="of the load with several clients, 2 to 64 (4)")
-    add("--seconds", type=float, default=6, metavar="S", help="of each load, 3 to 600 (6)")
+    add("--seconds", type=float, default=8, metavar="S", help="of each load, 3 to 600 (8)")
     add("--large", type=int, default=32, metavar="MIB", help="size of the large artifact, 1 to 4096 MiB (32)")
     add("--small", type=int, default=30, metavar="N", help="small artifacts of 64 KiB, 1 to 1000 (30)")
     add(
@@ -71,8 +71,8 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help=f"under load (kill-server); none, or any of {', '.join(SCENARIOS)}",
     )
-    for what, words in (("fault", "faults"), ("train", "the training tests")):
-        add(f"--{what}-repetitions", type=int, default=1, metavar="N", help=f"with {words}, 1 to 20 (1)")
+    for what, words in (("check", "a second run and the training tests"), ("fault", "faults")):
+        add(f"--{what}-repetitions", type=int, default=1, metavar="N", help=f"those with {words}, 1 to 20 (1)")
     add("--peers", action="store_true", help="also MLflow the plain way, on the same PostgreSQL and store")
     add("--port", type=int, default=5000, help="public port of the deployments, 1 to 65535 (5000)")
     add("--prefix", default="campaign", metavar="NAME", help="of the deployments' names: NAME-local, ... (campaign)")
@@ -106,7 +106,7 @@ BOUNDS = {
     "large": (1, 4096),
     "small": (1, 1000),
     "fault_repetitions": (1, 20),
-    "train_repetitions": (1, 20),
+    "check_repetitions": (1, 20),
     "port": (1, 65535),
 }
 

@@ -32,8 +32,9 @@ from tests.runner import docker
 
 Samples = dict[str, float]
 TRAINED = re.compile(r"^Ran (\d+) tests? in ", re.MULTILINE)
-# The load's own large artifacts would make a short load uneven; artifacts are measured by themselves.
-LOAD = ("--clean", "--warm-up", "2", "--large-artifact-size", "64KiB")
+# The load's own large artifacts would make a short load uneven; artifacts are measured by themselves. Its experiment
+# goes with the deployment.
+LOAD = ("--warm-up", "2", "--large-artifact-size", "64KiB")
 # As in tests/benchmark/throughput.py: its job runners are still starting when it first answers.
 WARM_UP_SECONDS = 8
 # For records of faults and the artifacts of a load; images are there, or are made in the first deploy.
@@ -325,14 +326,16 @@ class Step:
 
 BEGINNING = (Step("preflight", preflight), Step("deploy", deploy))
 TESTS = (
-    Step("run again", run_again),
     Step("verify", verify),
     Step("load, one client", load_one),
     Step("load, several clients", load_several),
     Step("artifacts", transfer),
     Step("memory", memory),
-    # After what is measured in each repetition, so that all of them find the same.
-    Step("train", train, "train_repetitions"),
+)
+# After what is measured in each repetition, so that all of them find the same.
+CHECKS = (
+    Step("run again", run_again, "check_repetitions"),
+    Step("train", train, "check_repetitions"),
 )
 PEERS = Step("peers", measure_peers)
 FAULTS = Step("faults", break_it, "fault_repetitions")
@@ -341,5 +344,5 @@ ENDING = (Step("destroy", destroy), Step("leftovers", look_for_leftovers))
 
 def steps_between(given: argparse.Namespace, repetition: int) -> list[Step]:
     """What is done between deploy and destroy. The faults come last, so that they spoil no other figure."""
-    steps = [*TESTS, *([PEERS] if given.peers else []), *([FAULTS] if given.faults else [])]
+    steps = [*TESTS, *([PEERS] if given.peers else []), *CHECKS, *([FAULTS] if given.faults else [])]
     return [step for step in steps if not step.repetitions or repetition <= getattr(given, step.repetitions)]
