@@ -196,7 +196,7 @@ def ratios(name: str, title: str, labels: Sequence[str], values: Sequence[float]
     colours = {"better": COLOURS[2], "worse": COLOURS[1], "": COLOURS[5]}
     with mpl.rc_context({**STYLE, "axes.grid.axis": "x"}):
         words = [textwrap.fill(label, 24) for label in labels]
-        height = 0.8 + 0.17 * sum(label.count("\n") + 1.6 for label in words)
+        height = 0.8 + 0.18 * sum(label.count("\n") + 1.8 for label in words)
         figure, axes = pyplot.subplots(figsize=(WIDTH, height), layout="constrained")
         places = range(len(labels))
         axes.barh(places, [value - 1 for value in values], 0.7, left=1, color=[colours[mark] for mark in marks])

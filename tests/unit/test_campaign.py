@@ -657,6 +657,17 @@ def test_what_is_only_in_one_is_named(two: tuple[Path, Path], tmp_path: Path) ->
     assert "- single-az: only in A" in comparison.write([str(two[0]), str(two[1])], tmp_path)
 
 
+def test_a_deployment_that_failed_in_one_is_named(two: tuple[Path, Path], tmp_path: Path) -> None:
+    state = State.load(two[1])
+    for cycle in state.document["cycles"]:
+        if cycle["deployment"] == "single-az":
+            cycle["samples"] = {}
+    state.save()
+    text = comparison.write([str(two[0]), str(two[1])], tmp_path)
+    assert "- single-az: nothing was measured in both" in text
+    assert "**single-az**" not in text
+
+
 @pytest.mark.parametrize(
     ("ends", "expected"),
     [
