@@ -19,7 +19,7 @@ from tests.load.record import one_line
 
 MEGABYTE = 10**6
 # A single transfer takes less than a second, and what else a machine does in that second is chance.
-ROUNDS = 5
+ROUNDS = 4
 
 
 def rates(url: str, large_mib: int, small: int) -> dict[str, list[float]]:

@@ -60,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
     add("--deployments", nargs="+", default=[], metavar="NAME", help="these only (all that this machine can run)")
     add("--repetitions", type=int, default=3, metavar="N", help="of each deployment, 1 to 20 (3)")
     add("--clients", type=int, default=4, metavar="N", help="of the load with several clients, 2 to 64 (4)")
-    add("--seconds", type=float, default=8, metavar="S", help="of each load, 3 to 600 (8)")
+    add("--seconds", type=float, default=7, metavar="S", help="of each load, 3 to 600 (7)")
     add("--large", type=int, default=32, metavar="MIB", help="size of the large artifact, 1 to 4096 MiB (32)")
     add("--small", type=int, default=30, metavar="N", help="small artifacts of 64 KiB, 1 to 1000 (30)")
     add(

@@ -34,7 +34,7 @@ Samples = dict[str, float]
 TRAINED = re.compile(r"^Ran (\d+) tests? in ", re.MULTILINE)
 # The load's own large artifacts would make a short load uneven; artifacts are measured by themselves. Its experiment
 # goes with the deployment.
-LOAD = ("--warm-up", "2", "--large-artifact-size", "64KiB")
+LOAD = ("--warm-up", "1", "--large-artifact-size", "64KiB")
 # As in tests/benchmark/throughput.py: its job runners are still starting when it first answers.
 WARM_UP_SECONDS = 8
 # For records of faults and the artifacts of a load; images are there, or are made in the first deploy.
