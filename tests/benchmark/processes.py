@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import shlex
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.runner.commands import ROOT, environment
@@ -21,6 +23,9 @@ PLAYBOOK_SECONDS = 15 * 60
 BUILD_SECONDS = 45 * 60
 
 _started = time.monotonic()
+# prctl(2), which only Linux has.
+_LIBRARY = ctypes.CDLL(None) if sys.platform == "linux" else None
+PR_SET_PDEATHSIG = 1
 
 
 class StepFailed(Exception):
@@ -30,6 +35,18 @@ class StepFailed(Exception):
 def say(text: str) -> None:
     """Progress, for whoever waits; the figures alone go to stdout."""
     print(f"[{time.monotonic() - _started:6.0f} s] {text}", file=sys.stderr, flush=True)
+
+
+def dying_with_us(number: int = signal.SIGTERM) -> Callable[[], None]:
+    """For a program's start: it gets this signal if we are killed. In a session of its own nobody else would end it."""
+
+    def before_it_starts() -> None:
+        # What a shell starts in the background ignores SIGINT, and so would all that we start.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        if _LIBRARY:
+            _LIBRARY.prctl(PR_SET_PDEATHSIG, number)
+
+    return before_it_starts
 
 
 def _end(process: subprocess.Popen) -> None:
@@ -48,9 +65,13 @@ def perform(
     timeout: float = COMMAND_SECONDS,
     stdin: str = "",
     check: bool = True,
+    orphaned: int = signal.SIGTERM,
     **variables: str,
 ) -> subprocess.CompletedProcess:
-    """Run a program to its end with the project's environment. A failure shows the last lines of what it said."""
+    """Run a program to its end with the project's environment. A failure shows the last lines of what it said.
+
+    orphaned: the signal that the program gets if we are killed.
+    """
     try:
         process = subprocess.Popen(
             command,
@@ -61,6 +82,7 @@ def perform(
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            preexec_fn=dying_with_us(orphaned),
         )
     except FileNotFoundError as error:
         raise StepFailed(f"{error.filename} is missing: `make venv` installs the project's tools.") from None

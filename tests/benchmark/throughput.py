@@ -9,6 +9,7 @@ with MLflow's own defaults behind nginx with its own defaults.
 from __future__ import annotations
 
 import json
+import signal
 import statistics
 import tempfile
 from pathlib import Path
@@ -37,6 +38,8 @@ def run_load(url: str, profile: str, clients: int, seconds: float, *more: str) -
             ["python", "-m", "tests.load", "--url", url, "--profile", profile, "--processes", str(clients)]
             + ["--seconds", str(seconds), "--output", folder, "--fail-on-failed-calls", *more],
             timeout=seconds + 300,
+            # On SIGTERM it would read everything back first; its processes end when it is gone.
+            orphaned=signal.SIGKILL,
         )
         return json.loads((Path(folder) / "result.json").read_text(encoding="utf-8"))
 

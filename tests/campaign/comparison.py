@@ -88,7 +88,7 @@ def differences(a: Side, b: Side, first: str, second: str) -> list[Difference]:
 def table(title: str, found: list[Difference]) -> Table:
     rows = [
         Row(
-            f"{each.measure.group}: {each.measure.label}",
+            each.measure.title,
             [
                 cell(each.a, each.measure),
                 cell(each.b, each.measure),
@@ -106,7 +106,7 @@ def _plot(title: str, number: int, found: list[Difference]) -> str:
         for each in found
         if each.ratio and each.measure.better != NEITHER and not each.measure.key.startswith("cpu.")
     ]
-    labels = [f"{each.measure.group}: {each.measure.label}" for each in shown]
+    labels = [each.measure.title for each in shown]
     return plots.ratios(
         f"ratio-{number}", f"{title}, B : A", labels, [each.ratio for each in shown], [each.mark for each in shown]
     )
@@ -129,14 +129,17 @@ def _single(a: list[str], b: list[str]) -> list[str]:
 
 def compare(a: Side, b: Side) -> tuple[str, str]:
     """The page and the summary."""
+    single = [] if a.deployment else _single(a.document["deployments"], b.document["deployments"])
     tables, pictures = [], []
     for number, (first, second) in enumerate(pairs(a, b)):
         title = first if first == second else f"{first} (A), {second} (B)"
         found = differences(a, b, first, second)
+        if not found:
+            single.append(f"{title}: nothing was measured in both")
+            continue
         tables.append(table(title, found))
         if any(each.ratio for each in found):
             pictures.append(_plot(title, number, found))
-    single = [] if a.deployment else _single(a.document["deployments"], b.document["deployments"])
     sides = {"A": view(a.document).facts, "B": view(b.document).facts}
     other = unlike(a.document, b.document)
     page = render("compare.html.j2", a=a, b=b, tables=tables, plots=pictures, single=single, unlike=other, sides=sides)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from tests.benchmark.processes import StepFailed
 from tests.campaign.state import DONE, FAILED, INTERRUPTED
-from tests.campaign.steps import DEPLOY, ENDING, Cycle, Step
+from tests.campaign.steps import BEGINNING, ENDING, Cycle, Step
 
 Save = Callable[[], None]
 
@@ -40,7 +40,7 @@ def perform_step(cycle: Cycle, step: Step, save: Save) -> bool:
 
 def perform_cycle(cycle: Cycle, tests: Sequence[Step], save: Save) -> None:
     try:
-        if perform_step(cycle, DEPLOY, save):
+        if all(perform_step(cycle, step, save) for step in BEGINNING):
             for step in tests:
                 perform_step(cycle, step, save)
             for step in ENDING:

@@ -30,6 +30,11 @@ class Candidate:
     platform: str
     components: tuple[str, ...] = ()
 
+    @property
+    def mounts_nfs(self) -> bool:
+        """By its name too: with a server elsewhere NFS is none of its components."""
+        return "nfs" in self.components or "nfs" in self.name.split("-")
+
 
 @dataclass(frozen=True)
 class Abilities:
@@ -74,8 +79,11 @@ def obstacle(candidate: Candidate, machine: Abilities, extra: Mapping[str, objec
     """Why this machine cannot run it, in a sentence; empty if it can."""
     if not machine.engine and (candidate.platform == COMPOSE or not extra.get("kubernetes_image_references")):
         return "the Docker engine does not answer: start it, or install it by `make single-az`"
-    if "nfs" in candidate.components and not machine.nfs:
-        return "the kernel of this machine cannot mount NFS version 4: load the module nfsv4, or use another machine"
+    if candidate.mounts_nfs and not machine.nfs:
+        return (
+            "the kernel of this machine cannot mount NFS version 4: load the module nfsv4, or use another machine, "
+            "such as a test machine (docs/test-machines.md)"
+        )
     if candidate.platform == KUBERNETES and not extra.get("kubernetes_context") and len(machine.contexts) != 1:
         found = f"the kubeconfig has {len(machine.contexts)} contexts of minikube"
         return (

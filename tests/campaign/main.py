@@ -13,16 +13,15 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tests.benchmark.deployment import Deployment
-from tests.benchmark.processes import StepFailed, perform
-from tests.campaign import comparison, facts, options, output
+from tests.benchmark.processes import StepFailed
+from tests.campaign import comparison, facts, options, output, repeatability
 from tests.campaign.cycles import perform_cycle
 from tests.campaign.deployments import COMPOSE, Candidate, Skipped, abilities, choose, discover
 from tests.campaign.peers import images as peers_images
 from tests.campaign.progress import Progress
-from tests.campaign.state import FILE, State, read_document
+from tests.campaign.refusals import check_name, check_port
+from tests.campaign.state import FILE, State, locked, read_document
 from tests.campaign.steps import Cycle, steps_between
-from tests.runner import docker
-from tests.runner.stages import port_is_free
 
 OK, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
@@ -41,34 +40,23 @@ def _chosen(given: argparse.Namespace) -> tuple[list[Candidate], list[Skipped]]:
     return choose(discover(), given.deployments, abilities(), given.extra_vars)
 
 
-def _check_port(port: int, names: list[str]) -> None:
-    """What the Docker engine is to publish; a cluster has its port already."""
-    on_compose = [each.name for each in discover() if each.platform == COMPOSE and each.name in names]
-    if not on_compose or port_is_free(port):
-        return
-    publishers = ["docker", "ps", "--filter", f"publish={port}", "--format", "the container {{.Names}}"]
-    holder = perform(publishers, check=False).stdout.strip() or "another process"
-    raise StepFailed(f"Port {port} is taken by {holder}: stop that, or choose another port with --port.")
-
-
-def _check_names(names: list[str], given: argparse.Namespace) -> None:
-    for name in names:
-        deployment = deployment_of(name, given)
-        left = deployment.left() if docker.engine_answers() else []
-        if left:
-            raise StepFailed(
-                f"There already is a deployment {deployment.name} ({left[0]}), most likely of a campaign that was "
-                f"killed: go on with that by --resume, take it down by `ansible-playbook playbooks/destroy.yml -e "
-                f"deployment={deployment.name}`, or choose other names by --prefix."
-            )
+def _candidates(state: State) -> dict[str, Candidate]:
+    """Those of the campaign, by name."""
+    found = {each.name: each for each in discover()}
+    gone = [name for name in state.document["deployments"] if name not in found]
+    if gone:
+        raise StepFailed(f"The campaign has {', '.join(gone)}, and this checkout has no such playbook.")
+    return found
 
 
 def begin(given: argparse.Namespace) -> State:
     """A new campaign, after everything that could be refused was looked at."""
     chosen, skipped = _chosen(given)
     names = [each.name for each in chosen]
-    _check_port(given.port, names)
-    _check_names(names, given)
+    if any(each.platform == COMPOSE for each in chosen):
+        check_port(given.port)
+    for name in names:
+        check_name(deployment_of(name, given))
     return State.begin(
         given.output or Path(f"campaign-{time.strftime('%Y%m%d-%H%M%S')}"),
         arguments=options.kept(given),
@@ -85,17 +73,20 @@ def resume(given: argparse.Namespace) -> tuple[State, argparse.Namespace]:
     """An interrupted one; what it left running is taken down."""
     state = State.load(given.resume)
     given = options.resumed(given, state.document["arguments"])
+    candidates = _candidates(state)
     for name in state.document["deployments"]:
         deployment_of(name, given).clean()
     pending = [name for name, _repetition in state.pending()]
     if pending:
-        _check_port(given.port, pending)
+        if any(candidates[name].platform == COMPOSE for name in pending):
+            check_port(given.port)
         state.document["interruptions"] += 1
     return state, given
 
 
 def carry_out(state: State, given: argparse.Namespace) -> None:
     progress = Progress(state.folder, state.document["elapsed"])
+    candidates = _candidates(state)
     total = len(state.document["deployments"]) * given.repetitions
 
     def save() -> None:
@@ -115,7 +106,7 @@ def carry_out(state: State, given: argparse.Namespace) -> None:
             deployment = deployment_of(name, given)
             record = state.begin_cycle(name, repetition)
             folder = state.folder / "records" / f"{name}-{repetition}-{time.strftime('%H%M%S')}"
-            cycle = Cycle(given, deployment, folder, record, progress.say)
+            cycle = Cycle(given, candidates[name], deployment, folder, record, progress.say)
 
             def keep(deployment: Deployment = deployment, name: str = name) -> None:
                 state.document["images"].setdefault(name, {}).update(facts.images(deployment))
@@ -130,7 +121,17 @@ def carry_out(state: State, given: argparse.Namespace) -> None:
 
 
 def run(given: argparse.Namespace) -> int:
-    state, given = resume(given) if given.resume else (begin(given), given)
+    if given.resume:
+        # Before anything is taken down that may be the deployment of one that runs.
+        with locked(given.resume):
+            return finish(*resume(given))
+    state = begin(given)
+    with locked(state.folder):
+        return finish(state, given)
+
+
+def finish(state: State, given: argparse.Namespace) -> int:
+    """Carry out what is still to do, and write the page, whatever it has."""
     try:
         carry_out(state, given)
     except KeyboardInterrupt:
@@ -154,12 +155,17 @@ def show_list(given: argparse.Namespace) -> int:
 
 def main(words: list[str]) -> int:
     given = options.parse(words)
-    signal.signal(signal.SIGTERM, interrupt)
+    # What a shell starts in the background ignores SIGINT until it is told otherwise.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
     try:
         if given.list:
             return show_list(given)
         if given.compare:
             print(comparison.write(given.compare, given.output or Path()))
+            return OK
+        if given.repeatability:
+            print(repeatability.write(given.repeatability, given.output or Path()))
             return OK
         if given.report:
             print(output.write(given.report, read_document(given.report / FILE)))

@@ -7,6 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 LESS, MORE, NEITHER = "less", "more", ""
+# What the names of the loads' groups begin with.
+LOAD = "Load, "
 
 
 @dataclass(frozen=True)
@@ -20,12 +22,25 @@ class Measure:
     better: str = LESS
     places: int = 1
 
+    @property
+    def title(self) -> str:
+        """Where it does not stand under the name of its group."""
+        return f"{self.group}: {self.label}"
+
+    @property
+    def brief(self) -> str:
+        """For a plot: the words, and which way is better."""
+        arrow = {LESS: "↓", MORE: "↑", NEITHER: ""}[self.better]
+        name = self.group.lower() if self.label == TOTAL else self.label
+        clients = self.group.partition(LOAD)[2]
+        return f"{name}{', ' if clients else ''}{clients} {arrow}".strip()
+
 
 TIMES, TRAINING, ONE, SEVERAL, ARTIFACTS = (
     "Times",
     "Training tests",
-    "Load, one client",
-    "Load, {clients} clients",
+    LOAD + "one client",
+    LOAD + "{clients} clients",
     "Artifacts",
 )
 MEMORY, PSS, CPU, FAULTS, LEFT = "Memory", "Memory of the processes", "CPU", "Fault: {fault}", "Left behind"

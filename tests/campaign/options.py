@@ -20,7 +20,19 @@ Exit code: 0 = all went well; 1 = a step of a deployment failed, or something wa
 before anything was deployed; 130 = interrupted.
 """
 # What --resume takes from the campaign that it goes on with.
-KEPT = ("repetitions", "clients", "seconds", "large", "small", "faults", "fault_repetitions", "peers", "port", "prefix")
+KEPT = (
+    "repetitions",
+    "clients",
+    "seconds",
+    "large",
+    "small",
+    "faults",
+    "fault_repetitions",
+    "check_repetitions",
+    "peers",
+    "port",
+    "prefix",
+)
 
 
 def variables(text: str) -> dict[str, object]:
@@ -46,9 +58,9 @@ def parser() -> argparse.ArgumentParser:
     )
     add = make.add_argument
     add("--deployments", nargs="+", default=[], metavar="NAME", help="these only (all that this machine can run)")
-    add("--repetitions", type=int, default=3, metavar="N", help="of everything but faults, 1 to 20 (3)")
+    add("--repetitions", type=int, default=3, metavar="N", help="of each deployment, 1 to 20 (3)")
     add("--clients", type=int, default=4, metavar="N", help="of the load with several clients, 2 to 64 (4)")
-    add("--seconds", type=float, default=6, metavar="S", help="of each load, 3 to 600 (6)")
+    add("--seconds", type=float, default=7, metavar="S", help="of each load, 3 to 600 (7)")
     add("--large", type=int, default=32, metavar="MIB", help="size of the large artifact, 1 to 4096 MiB (32)")
     add("--small", type=int, default=30, metavar="N", help="small artifacts of 64 KiB, 1 to 1000 (30)")
     add(
@@ -59,7 +71,8 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help=f"under load (kill-server); none, or any of {', '.join(SCENARIOS)}",
     )
-    add("--fault-repetitions", type=int, default=1, metavar="N", help="in how many of the repetitions, 1 to 20 (1)")
+    for what, words in (("check", "a second run and the training tests"), ("fault", "faults")):
+        add(f"--{what}-repetitions", type=int, default=1, metavar="N", help=f"those with {words}, 1 to 20 (1)")
     add("--peers", action="store_true", help="also MLflow the plain way, on the same PostgreSQL and store")
     add("--port", type=int, default=5000, help="public port of the deployments, 1 to 65535 (5000)")
     add("--prefix", default="campaign", metavar="NAME", help="of the deployments' names: NAME-local, ... (campaign)")
@@ -77,6 +90,12 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="only compare two campaigns, campaign.json or FILE:DEPLOYMENT for one deployment of each",
     )
+    doing.add_argument(
+        "--repeatability",
+        nargs="+",
+        metavar="FOLDER",
+        help="only tell how far the ratios between the deployments differ in several campaigns",
+    )
     return make
 
 
@@ -87,6 +106,7 @@ BOUNDS = {
     "large": (1, 4096),
     "small": (1, 1000),
     "fault_repetitions": (1, 20),
+    "check_repetitions": (1, 20),
     "port": (1, 65535),
 }
 

@@ -11,9 +11,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from tests.campaign import plots
 from tests.campaign.measures import ARTIFACTS, CPU, FAULTS, MEMORY, ONE, SEVERAL, TIMES
-from tests.campaign.statistic import Statistic
+from tests.campaign.statistic import Statistic, ratio
 from tests.campaign.summary import summary
-from tests.campaign.view import View, components, view
+from tests.campaign.view import GLANCE_TITLE, View, components, view
 
 PAGE, SUMMARY = "report.html", "report.md"
 TEMPLATES = Path(__file__).parent / "templates"
@@ -70,9 +70,32 @@ def _rows(shown: View, labels: dict[str, str]) -> dict[str, list[Statistic | Non
     return {label: [found[key].get(name) for name in shown.names] for key, label in labels.items() if key in found}
 
 
+def _glance(shown: View, document: dict) -> list[str]:
+    """All that is at the top as ratios to the first deployment, and how long a fault is felt."""
+    first, others = shown.names[0], shown.names[1:]
+    there = [each for each in shown.compared if first in shown.statistics[each.key]]
+    rows = {
+        name: [
+            ratio(shown.statistics[each.key][name], shown.statistics[each.key][first])
+            if name in shown.statistics[each.key]
+            else None
+            for each in there
+        ]
+        for name in others
+    }
+    drawn = []
+    if any(any(found) for found in rows.values()):
+        drawn.append(plots.dots("glance", f"Ratios to {first}", [each.brief for each in there], rows))
+    gaps = {f"fault.{fault}.gap": fault for fault in document["arguments"]["faults"]}
+    if rows := _rows(shown, gaps):
+        title = "Longest time without an answer" + (f", {next(iter(rows))}" if len(rows) == 1 else "")
+        drawn.append(plots.bars("gaps", title, "s", shown.names, rows, values=True))
+    return drawn
+
+
 def draw(shown: View, document: dict) -> dict[str, list[str]]:
     """The title of a table -> the plots above it."""
-    drawn: dict[str, list[str]] = {}
+    drawn: dict[str, list[str]] = {GLANCE_TITLE: _glance(shown, document)}
     for each in _pictures(document["arguments"]["clients"]):
         rows = _rows(shown, each.labels)
         if rows:

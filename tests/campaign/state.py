@@ -7,8 +7,11 @@ The document, campaign.json, is the raw data too. A cycle is one turn of one dep
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.benchmark.processes import StepFailed
@@ -83,6 +86,21 @@ class State:
             for each in self.document["cycles"]
             for problem in each["problems"]
         ]
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """One process at a time carries out the campaign of a folder; the system unlocks it when that is killed, too."""
+    if not folder.is_dir():
+        raise StepFailed(f"There is no folder {folder}: give that of a campaign.")
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise StepFailed(f"The campaign in {folder} is running: wait for its end, or interrupt it first.") from None
+    finally:
+        os.close(descriptor)
 
 
 def read_document(path: Path) -> dict:

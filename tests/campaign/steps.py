@@ -8,6 +8,9 @@ import argparse
 import dataclasses
 import json
 import re
+import shutil
+import statistics
+import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +19,10 @@ from tests.benchmark.deployment import Deployment
 from tests.benchmark.processes import BUILD_SECONDS, StepFailed, perform, seconds
 from tests.benchmark.throughput import run_load
 from tests.campaign import artifacts, services
+from tests.campaign.deployments import COMPOSE, Candidate
 from tests.campaign.measures import TOTAL
 from tests.campaign.peers import NAMES, peers
+from tests.campaign.refusals import check_name, check_port
 from tests.resilience import faults
 from tests.resilience.engine import Container
 from tests.resilience.engine import Deployment as Running
@@ -27,10 +32,13 @@ from tests.runner import docker
 
 Samples = dict[str, float]
 TRAINED = re.compile(r"^Ran (\d+) tests? in ", re.MULTILINE)
-# The load's own large artifacts would make a short load uneven; artifacts are measured by themselves.
-LOAD = ("--clean", "--warm-up", "1", "--large-artifact-size", "64KiB")
+# The load's own large artifacts would make a short load uneven; artifacts are measured by themselves. Its experiment
+# goes with the deployment.
+LOAD = ("--warm-up", "1", "--large-artifact-size", "64KiB")
 # As in tests/benchmark/throughput.py: its job runners are still starting when it first answers.
 WARM_UP_SECONDS = 8
+# For records of faults and the artifacts of a load; images are there, or are made in the first deploy.
+FREE_GIB = 2
 STEADY_SECONDS, FAULT_SECONDS = 4, 10
 PUBLIC = ("mlflow-server", "load-balancer")
 # A single server cannot survive these; what its clients notice until it is back is measured all the same.
@@ -42,6 +50,7 @@ class Cycle:
     """One turn of one deployment. record: its part of the document. say: tell what goes on."""
 
     given: argparse.Namespace
+    candidate: Candidate
     deployment: Deployment
     folder: Path
     record: dict
@@ -52,15 +61,35 @@ class Cycle:
         return Running(self.deployment.name)
 
 
+def preflight(cycle: Cycle) -> Samples:
+    """What would make the cycle fail later, or measure something else than the deployment."""
+    if cycle.candidate.platform == COMPOSE:
+        check_port(cycle.given.port)
+    check_name(cycle.deployment)
+    # The folder of the cycle, and the one of all cycles, are made when they are needed.
+    folder = cycle.folder.parents[1]
+    free = shutil.disk_usage(folder).free / 2**30
+    if free < FREE_GIB:
+        raise StepFailed(f"{folder} has {free:.1f} GiB free, and {FREE_GIB} are needed: free some.")
+    return {}
+
+
 def _images() -> set[str]:
     label = "label=mlops.mlflow.component"
     return set(perform(["docker", "image", "ls", "--quiet", "--no-trunc", "--filter", label]).stdout.split())
 
 
+def _made(cycle: Cycle, before: set[str]) -> set[str]:
+    """The images of the deployment that were not there before. Others may be made at the same time, by others."""
+    new = _images() - before
+    used = {each.image for each in cycle.running.containers()}
+    return new & used if used else new
+
+
 def deploy(cycle: Cycle) -> Samples:
     before = _images() if docker.engine_answers() else set()
     took = seconds(cycle.deployment.deploy, timeout=BUILD_SECONDS)
-    if _images() - before:
+    if _made(cycle, before):
         # With images present is what is compared; how long they took depends on mirrors and registries.
         cycle.record["details"]["deploy_with_images"] = round(took, 1)
         cycle.say("images were made, so deploying once more")
@@ -76,6 +105,26 @@ def run_again(cycle: Cycle) -> Samples:
     if changed[0]:
         cycle.record["problems"].append(f"the second run changed {changed[0]} tasks")
     return {"rerun.seconds": took, "rerun.changed": changed[0]}
+
+
+def verify(cycle: Cycle) -> Samples:
+    """It answers with its version, all services are healthy, and none of them had to be started a second time."""
+    cycle.record["details"]["version"] = {"MLflow server": version(cycle.deployment.url)}
+    containers = cycle.running.containers()
+    wrong = [f"{each.service} is not healthy" for each in containers if not each.healthy]
+    wrong += [f"{each.service} was restarted {each.restarts} times" for each in containers if each.restarts]
+    if wrong:
+        raise StepFailed(", ".join(wrong))
+    return {}
+
+
+def version(url: str) -> str:
+    """Of the MLflow server that answers at an address."""
+    try:
+        with urllib.request.urlopen(f"{url}/version", timeout=30) as answer:
+            return answer.read().decode().strip()
+    except OSError as error:
+        raise StepFailed(f"{url}/version does not answer: {error}.") from None
 
 
 def train(cycle: Cycle) -> Samples:
@@ -95,19 +144,21 @@ def train(cycle: Cycle) -> Samples:
 
 def _load_samples(kind: str, result: dict) -> Samples:
     latency = result["latency"]["all"]
-    found = {
-        f"{kind}.runs": result["runs_per_second"],
-        f"{kind}.metrics": result["metrics_per_second"],
-        f"{kind}.calls": result["calls_per_second"],
-    }
-    # Where the whole load was shorter than its warm-up there are no percentiles.
-    return found | {
-        f"{kind}.{name}": latency[name] * 1000 for name in ("p50", "p95", "p99") if latency[name] is not None
-    }
+    if not result["whole_runs"]["runs_per_second"]:
+        raise StepFailed("no client finished a run that it began after the warm-up: give more by --seconds")
+    found = {f"{kind}.{name}": result["whole_runs"][f"{name}_per_second"] for name in ("runs", "metrics", "calls")}
+    return found | {f"{kind}.{name}": latency[name] * 1000 for name in ("p50", "p95", "p99")}
+
+
+def _keep(cycle: Cycle, kind: str, result: dict) -> None:
+    """What the page has no place for, and the raw data have."""
+    kept = {name: result[name] for name in ("calls", "retried_calls", "cpu_seconds", "latency")}
+    cycle.record["details"].setdefault("loads", {})[kind] = kept
 
 
 def load_one(cycle: Cycle) -> Samples:
     result = run_load(cycle.deployment.url, "training", 1, cycle.given.seconds, *LOAD)
+    _keep(cycle, "one", result)
     return _load_samples("one", result)
 
 
@@ -125,12 +176,18 @@ def load_several(cycle: Cycle) -> Samples:
     cores = {f"cpu.{name}": (after[name].cpu - before[name].cpu) / took for name in after}
     if cores:
         cores[f"cpu.{TOTAL}"] = sum(cores.values())
+    _keep(cycle, "several", results[0])
     return {**_load_samples("several", results[0]), **cores}
+
+
+def _medians(rates: dict[str, list[float]]) -> Samples:
+    return {f"artifacts.{name}": statistics.median(each) for name, each in rates.items()}
 
 
 def transfer(cycle: Cycle) -> Samples:
     found = artifacts.rates(cycle.deployment.url, cycle.given.large, cycle.given.small)
-    return {f"artifacts.{name}": rate for name, rate in found.items()}
+    cycle.record["details"]["artifacts"] = {name: [round(rate, 3) for rate in each] for name, each in found.items()}
+    return _medians(found)
 
 
 def memory(cycle: Cycle) -> Samples:
@@ -214,11 +271,9 @@ def _peer_artifacts(cycle: Cycle, name: str, url: str) -> Samples:
     samples: Samples = {}
     for kind, large, small in (("large", cycle.given.large, 0), ("small", 0, cycle.given.small)):
         try:
-            rates = artifacts.rates(url, large, small)
+            samples |= _medians(artifacts.rates(url, large, small))
         except StepFailed as reason:
             cycle.record["details"][f"{NAMES[name]}, {kind} artifacts"] = str(reason)
-            continue
-        samples |= {f"artifacts.{key}": rate for key, rate in rates.items()}
     return samples
 
 
@@ -262,28 +317,32 @@ def look_for_leftovers(cycle: Cycle) -> Samples:
 
 @dataclass(frozen=True)
 class Step:
-    """first: only in the first repetitions, as many as --fault-repetitions says."""
+    """repetitions: the argument that says in how many of the first ones it is done; empty: in all."""
 
     name: str
     act: Callable[[Cycle], Samples]
-    first: bool = False
+    repetitions: str = ""
 
 
-DEPLOY = Step("deploy", deploy)
+BEGINNING = (Step("preflight", preflight), Step("deploy", deploy))
 TESTS = (
-    Step("run again", run_again),
-    Step("train", train),
+    Step("verify", verify),
     Step("load, one client", load_one),
     Step("load, several clients", load_several),
     Step("artifacts", transfer),
     Step("memory", memory),
 )
+# After what is measured in each repetition, so that all of them find the same.
+CHECKS = (
+    Step("run again", run_again, "check_repetitions"),
+    Step("train", train, "check_repetitions"),
+)
 PEERS = Step("peers", measure_peers)
-FAULTS = Step("faults", break_it, first=True)
+FAULTS = Step("faults", break_it, "fault_repetitions")
 ENDING = (Step("destroy", destroy), Step("leftovers", look_for_leftovers))
 
 
 def steps_between(given: argparse.Namespace, repetition: int) -> list[Step]:
     """What is done between deploy and destroy. The faults come last, so that they spoil no other figure."""
-    steps = [*TESTS, *([PEERS] if given.peers else []), *([FAULTS] if given.faults else [])]
-    return [step for step in steps if not step.first or repetition <= given.fault_repetitions]
+    steps = [*TESTS, *([PEERS] if given.peers else []), *CHECKS, *([FAULTS] if given.faults else [])]
+    return [step for step in steps if not step.repetitions or repetition <= getattr(given, step.repetitions)]

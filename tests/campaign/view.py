@@ -15,6 +15,7 @@ from tests.campaign.peers import NAMES
 from tests.campaign.state import FAILED, FINISHED
 from tests.campaign.statistic import Statistic, collect, collect_peers, ratio
 
+GLANCE_TITLE = "At a glance"
 # What stands in the table at the top.
 GLANCE = (
     "deploy.seconds",
@@ -66,6 +67,8 @@ class View:
     skipped: list[dict]
     facts: dict[str, dict[str, str]]
     statistics: dict[str, dict[str, Statistic]] = field(repr=False, default_factory=dict)
+    # Measures at the top whose ratios say something.
+    compared: list[Measure] = field(default_factory=list)
 
 
 def cell(found: Statistic | None, measure: Measure, base: Statistic | None = None) -> Cell:
@@ -76,7 +79,7 @@ def cell(found: Statistic | None, measure: Measure, base: Statistic | None = Non
 def _row(measure: Measure, found: dict[str, Statistic], names: list[str], with_base: bool = False) -> Row:
     first = found.get(names[0]) if with_base else None
     cells = [cell(found.get(name), measure, first if name != names[0] else None) for name in names]
-    label = f"{measure.group}: {measure.label}" if with_base else measure.label
+    label = measure.title if with_base else measure.label
     return Row(label, cells, measure.label == TOTAL and not with_base)
 
 
@@ -159,7 +162,7 @@ def peer_tables(document: dict, all_measures: dict[str, Measure]) -> list[Table]
             for way in NAMES:
                 value = ways.get(way)
                 cells += [cell(value, measure), Cell(words.ratio(ratio(ways[""], value)) if value else words.NONE)]
-            label = "Memory of what serves" if key == f"memory.{TOTAL}" else f"{measure.group}: {measure.label}"
+            label = "Memory of what serves" if key == f"memory.{TOTAL}" else measure.title
             shown.append(Row(label, cells))
         tables.append(Table(name, heads, shown, "The ratio is here : there."))
     return tables
@@ -170,8 +173,10 @@ def view(document: dict) -> View:
     names = document["deployments"]
     shown = measures(set(found), document["arguments"]["clients"])
     by_key = {each.key: each for each in shown}
-    glance = [by_key[key] for key in GLANCE if key in by_key]
-    glance += [each for each in shown if each.key.startswith("fault.") and each.key.endswith((".gap", ".lost_writes"))]
+    compared = [by_key[key] for key in GLANCE if key in by_key]
+    glance = compared + [
+        each for each in shown if each.key.startswith("fault.") and each.key.endswith((".gap", ".lost_writes"))
+    ]
     tables = [
         Table(group, names, [_row(each, found[each.key], names) for each in rows], NOTES.get(group, ""))
         for group, rows in ((group, list(rows)) for group, rows in itertools.groupby(shown, lambda each: each.group))
@@ -186,7 +191,7 @@ def view(document: dict) -> View:
         names=names,
         verdict=verdict,
         good=good,
-        glance=Table("At a glance", names, [_row(each, found[each.key], names, with_base=True) for each in glance]),
+        glance=Table(GLANCE_TITLE, names, [_row(each, found[each.key], names, with_base=True) for each in glance]),
         tables=tables,
         peers=peer_tables(document, by_key),
         problems=problems,
@@ -194,6 +199,7 @@ def view(document: dict) -> View:
         skipped=document["skipped"],
         facts=_facts(document),
         statistics=found,
+        compared=compared,
     )
 
 

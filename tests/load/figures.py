@@ -66,6 +66,34 @@ def transfer(calls: Iterable[Call], operation: str, elapsed: float) -> dict:
     }
 
 
+def whole_runs(calls: Iterable[Call], since: float) -> dict:
+    """Successful runs, metrics and calls per second, of the runs that began after a time and came to their end.
+
+    Over the whole time of a short load the rates are uneven: by chance a run more or less is begun, and the calls of a
+    run take their time very differently. So each process counts from its first such run to the end of its last one.
+    """
+    rates = {"runs_per_second": 0.0, "metrics_per_second": 0.0, "calls_per_second": 0.0}
+    for own in _by_worker(calls).values():
+        first = next((n for n, call in enumerate(own) if call.operation == "create_run" and call.start >= since), None)
+        last = next((n for n in range(len(own) - 1, -1, -1) if own[n].operation == "end_run"), None)
+        if first is None or last is None or last < first:
+            continue
+        whole = own[first : last + 1]
+        ok = [call for call in whole if call.ok]
+        seconds = whole[-1].end - whole[0].start
+        rates["runs_per_second"] += sum(call.operation == "end_run" for call in ok) / seconds
+        rates["metrics_per_second"] += sum(call.metrics for call in ok) / seconds
+        rates["calls_per_second"] += len(ok) / seconds
+    return {name: round(rate, 3) for name, rate in rates.items()}
+
+
+def _by_worker(calls: Iterable[Call]) -> dict[int, list[Call]]:
+    found: dict[int, list[Call]] = {}
+    for call in calls:
+        found.setdefault(call.worker, []).append(call)
+    return found
+
+
 def figures(calls: list[Call], start: float, end: float, warm_up: float) -> dict:
     """All of them. Percentiles are of calls that succeeded and began after the warm-up; all else is of all calls."""
     elapsed = end - start
@@ -90,6 +118,7 @@ def figures(calls: list[Call], start: float, end: float, warm_up: float) -> dict
         "calls_per_second": rate(len(ok)),
         "runs_per_second": rate(runs),
         "metrics_per_second": rate(metrics),
+        "whole_runs": whole_runs(calls, start + warm_up),
         "upload": transfer(ok, "upload", elapsed),
         "download": transfer(ok, "download", elapsed),
         "latency": {

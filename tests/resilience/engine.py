@@ -19,11 +19,15 @@ HEALTHY_SECONDS = 180
 
 @dataclass(frozen=True)
 class Container:
+    """restarts: how often the engine has brought it back. image: its identity."""
+
     identity: str
     name: str
     service: str
     zone: str
     healthy: bool
+    restarts: int = 0
+    image: str = ""
 
 
 def docker(*words: str, check: bool = True, timeout: float = 120) -> str:
@@ -51,7 +55,8 @@ class Deployment:
             if labels.get("com.docker.compose.oneoff") != "True" and SERVICE in labels:
                 healthy = state["Running"] and state.get("Health", {}).get("Status", "healthy") == "healthy"
                 name = each["Name"].lstrip("/")
-                found.append(Container(each["Id"], name, labels[SERVICE], labels.get(ZONE, ""), healthy))
+                zone, restarts = labels.get(ZONE, ""), each["RestartCount"]
+                found.append(Container(each["Id"], name, labels[SERVICE], zone, healthy, restarts, each["Image"]))
         return sorted(found, key=lambda container: container.service)
 
     def servers(self) -> list[Container]:

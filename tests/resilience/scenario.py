@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from tests.benchmark.processes import StepFailed, say
+from tests.benchmark.processes import StepFailed, dying_with_us, say
 from tests.resilience import balancer
 from tests.resilience.faults import Scenario, Target
 from tests.runner.commands import ROOT, environment
@@ -26,6 +26,8 @@ END_SECONDS = 600
 # A fault is seen by then, if it is to be seen.
 NOTICED_SECONDS = 4
 RECOVERY_SECONDS = 120
+# Its processes import MLflow first, which takes some seconds on a busy machine.
+BEGIN_SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ def load(url: str, pace: Pace, folder: Path) -> Iterator[subprocess.Popen]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        preexec_fn=dying_with_us(signal.SIGKILL),
     )
     try:
         yield process
@@ -83,6 +86,15 @@ def load(url: str, pace: Pace, folder: Path) -> Iterator[subprocess.Popen]:
                 process.wait(60)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+def begun(process: subprocess.Popen, folder: Path) -> None:
+    """Wait for the first call on record: a fault before it would hit nobody."""
+    end = time.monotonic() + BEGIN_SECONDS
+    while not any(file.stat().st_size for file in folder.glob("calls-*.jsonl")):
+        if time.monotonic() > end:
+            raise StepFailed(f"The load made no call within {BEGIN_SECONDS} s.")
+        _steady(process, 0.1)
 
 
 def _steady(process: subprocess.Popen, seconds: float) -> None:
@@ -110,6 +122,7 @@ def perform_scenario(scenario: Scenario, target: Target, pace: Pace, folder: Pat
     target.deployment.wait_until_healthy()
     say(f"{scenario.name}: {scenario.meaning}")
     with load(target.url, pace, folder) as process:
+        begun(process, folder)
         _steady(process, pace.steady)
         say(f"{scenario.name}: the fault")
         start = time.time()

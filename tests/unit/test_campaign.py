@@ -8,13 +8,19 @@ import argparse
 import copy
 import json
 import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 from tests.benchmark.processes import StepFailed
-from tests.campaign import comparison, cycles, main, options, output, services, statistic, view
+from tests.campaign import comparison, cycles, main, options, output, repeatability, services, statistic, steps, view
+from tests.campaign import state as state_of
 from tests.campaign.deployments import COMPOSE, KUBERNETES, Abilities, Candidate, choose, discover, obstacle
 from tests.campaign.measures import measures
 from tests.campaign.progress import Progress, clock
@@ -58,6 +64,7 @@ def test_a_playbook_says_where_it_deploys_to(tmp_path: Path) -> None:
         (LOCAL, Abilities(engine=False, nfs=True), {}, "engine does not answer"),
         (NFS, ALL, {}, ""),
         (NFS, Abilities(engine=True, nfs=False), {}, "cannot mount NFS"),
+        (Candidate("multi-az-nfs", COMPOSE), Abilities(engine=True, nfs=False), {}, "cannot mount NFS"),
         (LOCAL, Abilities(engine=True, nfs=False), {}, ""),
         (K8S, ALL, {}, ""),
         (K8S, Abilities(engine=True, nfs=False), {}, "0 contexts of minikube"),
@@ -146,6 +153,7 @@ def test_faults_come_last_and_only_as_often_as_asked_for() -> None:
     given = options.parse(["--peers", "--fault-repetitions", "2"])
     names = [[step.name for step in steps_between(given, number)] for number in (1, 2, 3)]
     assert [each[-1] for each in names] == ["faults", "faults", "peers"]
+    assert [{"run again", "train"} <= set(each) for each in names] == [True, False, False]
     assert "faults" not in [step.name for step in steps_between(options.parse(["--faults"]), 1)]
 
 
@@ -245,10 +253,10 @@ def cycle_of(state: State, monkeypatch: pytest.MonkeyPatch, deploys: bool = True
         cycle.record["deployed"] = True
         return {"deploy.seconds": 20.0}
 
-    monkeypatch.setattr(cycles, "DEPLOY", Step("deploy", deploy))
+    monkeypatch.setattr(cycles, "BEGINNING", (Step("deploy", deploy),))
     monkeypatch.setattr(cycles, "ENDING", (Step("destroy", lambda cycle: {"destroy.seconds": 5.0}),))
     record = state.begin_cycle("local", 1)
-    return Cycle(argparse.Namespace(), Recorded(), state.folder, record, lambda text: None)
+    return Cycle(argparse.Namespace(), LOCAL, Recorded(), state.folder, record, lambda text: None)
 
 
 def fail(cycle: Cycle) -> dict:
@@ -282,6 +290,21 @@ def test_an_error_of_ours_stops_nothing(tmp_path: Path, monkeypatch: pytest.Monk
     assert cycle.record["steps"][-1]["name"] == "destroy"
 
 
+def test_a_port_that_is_taken_is_seen_before_anything_is_deployed(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = holder.getsockname()[1]
+        cycle = Cycle(argparse.Namespace(port=port), LOCAL, Recorded(), tmp_path / "a" / "b", {}, lambda text: None)
+        with pytest.raises(StepFailed, match=f"Port {port} is taken by .*choose another port with --port"):
+            steps.preflight(cycle)
+
+
+def test_a_server_that_does_not_answer_is_not_verified() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        url = f"http://127.0.0.1:{holder.getsockname()[1]}"
+    with pytest.raises(StepFailed, match=f"{url}/version does not answer"):
+        steps.version(url)
+
+
 def test_nothing_is_tested_that_was_not_deployed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     state = campaign(tmp_path)
     cycle = cycle_of(state, monkeypatch, deploys=False)
@@ -300,6 +323,43 @@ def test_an_interruption_takes_down_what_is_up(tmp_path: Path, monkeypatch: pyte
     again = State.load(tmp_path)
     assert again.document["cycles"][0]["status"] == INTERRUPTED
     assert again.pending()[0] == ("local", 1)
+
+
+def test_a_campaign_is_carried_out_by_one_process_at_a_time(tmp_path: Path) -> None:
+    refused = pytest.raises(StepFailed, match="is running: wait for its end")
+    with state_of.locked(tmp_path), refused, state_of.locked(tmp_path):
+        pytest.fail("both had it")
+    with state_of.locked(tmp_path):
+        pass
+    with pytest.raises(StepFailed, match="no folder"), state_of.locked(tmp_path / "nothing"):
+        pass
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent was killed")
+def test_what_a_killed_campaign_started_ends_with_it(tmp_path: Path) -> None:
+    program = "from tests.benchmark.processes import perform; perform(['sh', '-c', 'echo $$ > pid; sleep 600'], cwd=F)"
+    campaign = subprocess.Popen([sys.executable, "-c", program.replace("F", repr(str(tmp_path)))], cwd=ROOT)
+    try:
+        child = int(wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip()))
+    finally:
+        campaign.kill()
+        campaign.wait()
+    assert wait_for(lambda: not runs(child))
+
+
+def wait_for(condition: Callable[[], object]) -> object:
+    end = time.monotonic() + 20
+    while not (found := condition()) and time.monotonic() < end:
+        time.sleep(0.05)
+    return found
+
+
+def runs(process: int) -> bool:
+    """A zombie has ended, and only nobody has asked yet how."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 @pytest.mark.parametrize(("seconds", "expected"), [(0, "0:00"), (61.9, "1:01"), (3725, "1:02:05")])
@@ -597,6 +657,17 @@ def test_what_is_only_in_one_is_named(two: tuple[Path, Path], tmp_path: Path) ->
     assert "- single-az: only in A" in comparison.write([str(two[0]), str(two[1])], tmp_path)
 
 
+def test_a_deployment_that_failed_in_one_is_named(two: tuple[Path, Path], tmp_path: Path) -> None:
+    state = State.load(two[1])
+    for cycle in state.document["cycles"]:
+        if cycle["deployment"] == "single-az":
+            cycle["samples"] = {}
+    state.save()
+    text = comparison.write([str(two[0]), str(two[1])], tmp_path)
+    assert "- single-az: nothing was measured in both" in text
+    assert "**single-az**" not in text
+
+
 @pytest.mark.parametrize(
     ("ends", "expected"),
     [
@@ -608,6 +679,31 @@ def test_what_is_only_in_one_is_named(two: tuple[Path, Path], tmp_path: Path) ->
 def test_an_impossible_comparison_is_refused(two: tuple[Path, Path], ends: tuple[str, str], expected: str) -> None:
     with pytest.raises(StepFailed, match=expected):
         comparison.write([f"{folder}{end}" for folder, end in zip(two, ends, strict=True)], two[0])
+
+
+def test_ratios_of_several_campaigns_are_set_side_by_side(two: tuple[Path, Path], tmp_path: Path) -> None:
+    # Half as fast again in everything, so the ratios are the same; but for one.
+    state = State.load(two[1])
+    for cycle in state.document["cycles"]:
+        if cycle["deployment"] == "single-az":
+            cycle["samples"]["destroy.seconds"] *= 1.1
+    state.save()
+    text = repeatability.write([str(two[0]), str(two[1])], tmp_path)
+    assert "| | single-az : local | differ by |" in text
+    assert "| Times: deploy | 2.00 / 2.00 | 0% |" in text
+    assert "| Times: destroy | 2.00 / 2.20 | 10% |" in text
+    assert not [word for word in ("Fault", "Left behind", "tasks that this changed") if word in text]
+    assert (tmp_path / repeatability.SUMMARY).read_text() == text
+
+
+def test_without_two_deployments_in_common_there_are_no_ratios(two: tuple[Path, Path], tmp_path: Path) -> None:
+    state = State.load(two[1])
+    state.document["deployments"] = ["local"]
+    state.save()
+    with pytest.raises(StepFailed, match="fewer than two deployments in common"):
+        repeatability.write([str(two[0]), str(two[1])], tmp_path)
+    with pytest.raises(StepFailed, match="two campaigns or more"):
+        repeatability.write([str(two[0])], tmp_path)
 
 
 def test_a_refusal_ends_with_its_own_code(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -161,6 +161,34 @@ def test_figures() -> None:
     assert found["longest_gap"] == {"seconds": 12, "start": 8}
 
 
+def run_of(worker: int, start: float, calls: int, seconds: float) -> list[Call]:
+    """One run: calls one after the other, each of them with ten metrics."""
+    names = ["create_run", *["log_batch"] * (calls - 2), "end_run"]
+    return [Call(worker, name, start + n * seconds, seconds, True, metrics=10) for n, name in enumerate(names)]
+
+
+def test_whole_runs_are_counted_from_their_begin_to_their_end() -> None:
+    quick = [*run_of(0, 0, 4, 0.5), *run_of(0, 2, 4, 0.5), *run_of(0, 4, 4, 0.5), *run_of(0, 6, 4, 0.5)[:-1]]
+    slow = [*run_of(1, 0, 4, 1), *run_of(1, 4, 4, 1)]
+    # Of the first process two runs in 4 s, after the warm-up and without what was cut off; of the second one in 4 s.
+    assert figures.whole_runs([*quick, *slow], since=1) == {
+        "runs_per_second": 0.75,
+        "metrics_per_second": 30,
+        "calls_per_second": 3,
+    }
+
+
+@pytest.mark.parametrize("calls", [[], run_of(0, 0, 4, 1), run_of(0, 5, 4, 1)[:-1], run_of(0, 5, 4, 1)[-1:]])
+def test_without_a_whole_run_after_the_warm_up_there_is_no_rate(calls: list[Call]) -> None:
+    assert set(figures.whole_runs(calls, since=1).values()) == {0}
+
+
+def test_what_failed_in_a_whole_run_is_not_counted() -> None:
+    calls = run_of(0, 2, 5, 1)
+    calls[1].ok = False
+    assert figures.whole_runs(calls, 1) == {"runs_per_second": 0.2, "metrics_per_second": 8, "calls_per_second": 0.8}
+
+
 def test_figures_of_nothing() -> None:
     found = figures.figures([], 5, 5, warm_up=2)
     assert found["calls"] == found["runs_per_second"] == 0

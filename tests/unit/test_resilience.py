@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.resilience import balancer, main
+from tests.benchmark.processes import StepFailed
+from tests.resilience import balancer, main, scenario
 from tests.resilience.faults import SCENARIOS
 from tests.resilience.report import table
 from tests.resilience.scenario import Outcome
@@ -114,3 +116,25 @@ def test_the_playbook_carries_out_all_scenarios() -> None:
     variables = yaml.safe_load(text)[0]["vars"]
     named = variables["resilience_scenarios"] + variables["resilience_outages"]
     assert [name for name in SCENARIOS if name not in named] == []
+
+
+def started(script: str, folder: Path) -> subprocess.Popen:
+    return subprocess.Popen(
+        ["sh", "-c", script], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def test_a_fault_waits_for_the_first_call_of_the_load(tmp_path: Path) -> None:
+    (tmp_path / "calls-01.jsonl").touch()
+    with started("sleep 0.4; echo call > calls-00.jsonl; exec sleep 30", tmp_path) as process:
+        scenario.begun(process, tmp_path)
+        assert (tmp_path / "calls-00.jsonl").read_text() == "call\n"
+        process.kill()
+
+
+def test_a_load_that_ends_before_its_first_call_is_told(tmp_path: Path) -> None:
+    with (
+        started("echo no server; exit 2", tmp_path) as process,
+        pytest.raises(StepFailed, match="ended too early, with 2:\nno server"),
+    ):
+        scenario.begun(process, tmp_path)
