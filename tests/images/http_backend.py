@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A server behind the load balancer, run in a container: http_backend.py NAME PORT. It knows the standard library only.
 
-PORT does what the query of a request says: `do` is answer (default), sleep, close, half, stream or large; `seconds` says how
-long, and `at` names the only server that does it, the others answer. Port 5001 has the readiness, and for the test:
-/requests tells what came in; /set?ready=503&reason=words and /set?listen=0 change what the server does from now on.
+PORT does what the query of a request says: `do` is answer (default), sleep, close, half, stream or large; `seconds`
+says how long, and `at` names the only server that does it, the others answer. Port 5001 has the readiness, and for the
+test: /requests tells what came in; /set?ready=503&reason=words and /set?listen=0 change what the server does
+from now on.
 """
 
 from __future__ import annotations
