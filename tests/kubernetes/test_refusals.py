@@ -118,10 +118,10 @@ def test_no_default_storage_class(variables, api) -> None:
         assert word in said, said
 
 
-def destroy(variables: dict, name: str) -> None:
+def destroy(variables: dict, name: str, **more) -> None:
     subprocess.run(
         ["ansible-playbook", f"--inventory={ROOT}/inventories/local/hosts.yml", str(ROOT / "playbooks/destroy.yml")]
-        + ["-e", json.dumps({**variables, "deployment": name})],
+        + ["-e", json.dumps({**variables, "deployment": name, **more})],
         env={**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
         check=True,
         capture_output=True,
@@ -132,7 +132,8 @@ def destroy(variables: dict, name: str) -> None:
 @pytest.fixture
 def half(variables, space):
     """Deploys what cannot come up, says how it was told and after how many seconds, and takes away what there is."""
-    name = f"half-{uuid.uuid4().hex[:8]}"
+    # The scenario's destroy.yml knows this name, should the tests be interrupted.
+    name = f"{variables['deployment_name']}-half"
 
     def deploy(**more) -> tuple[str, float]:
         started = time.monotonic()
