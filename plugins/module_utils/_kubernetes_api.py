@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass
 from typing import Any
 
 try:
     import urllib3
     from kubernetes import config
-    from kubernetes.client import ApiClient, Configuration
+    from kubernetes.client import ApiClient, ApiException, Configuration
+    from kubernetes.stream import ws_client
 
     HAS_KUBERNETES = True
 except ImportError:
@@ -87,6 +89,37 @@ def one_line(error: object, limit: int = 200) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+@dataclass(frozen=True)
+class Ended:
+    """What a command in a container ended with."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+def exit_code(status: str) -> int:
+    """The exit code in what the API server says at the end of a command; 1 where it says that there was none."""
+    try:
+        document = json.loads(status)
+        if document.get("status") == "Success":
+            return 0
+        causes = document["details"]["causes"]
+        return int(next(each["message"] for each in causes if each["reason"] == "ExitCode"))
+    except (ValueError, KeyError, TypeError, AttributeError, StopIteration):
+        return 1
+
+
+def failure(command: dict[str, Any], ended: Ended) -> str:
+    """One sentence for a command that failed, with the last line that it wrote."""
+    lines = [line for line in (ended.stderr or ended.stdout).splitlines() if line.strip()]
+    said = f": {one_line(lines[-1], 300)}" if lines else ""
+    return (
+        f"`{' '.join(command['argv'])}` in the container {command['container']} of the pod {command['pod']} ended with "
+        f"{ended.code}{said}."
+    )
+
+
 class Cluster:
     """One API server. Every answer is a status and a document."""
 
@@ -104,14 +137,14 @@ class Cluster:
         self.settings, self.host = settings, settings.host
         self.pool = ApiClient(settings).rest_client.pool_manager
 
+    def credentials(self) -> dict[str, str]:
+        """The headers by which the API server knows the user, where it is not by a certificate."""
+        found = self.settings.auth_settings().values()
+        return {each["key"]: each["value"] for each in found if each["in"] == "header" and each["value"]}
+
     def ask(self, path: str, method: str = "GET", body: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
         """One request; a server that does not answer is a ClusterError."""
-        headers = {"Accept": "application/json", "Content-Type": "application/json"}
-        headers |= {
-            each["key"]: each["value"]
-            for each in self.settings.auth_settings().values()
-            if each["in"] == "header" and each["value"]
-        }
+        headers = {"Accept": "application/json", "Content-Type": "application/json", **self.credentials()}
         try:
             answer = self.pool.request(
                 method, self.host + path, body=json.dumps(body) if body else None, headers=headers, retries=False,
@@ -138,9 +171,35 @@ class Cluster:
 
     def text(self, path: str) -> str:
         """An answer that is no document, such as a log; empty where there is none."""
-        headers = {each["key"]: each["value"] for each in self.settings.auth_settings().values() if each["value"]}
         try:
-            answer = self.pool.request("GET", self.host + path, headers=headers, retries=False, timeout=SECONDS)
+            answer = self.pool.request(
+                "GET", self.host + path, headers=self.credentials(), retries=False, timeout=SECONDS
+            )
         except (urllib3.exceptions.HTTPError, OSError):
             return ""
         return answer.data.decode(errors="replace") if answer.status == 200 else ""
+
+    def execute(self, namespace: str, command: dict[str, Any], timeout: int) -> Ended:
+        """Run argv in a container of a pod, and wait until it has ended."""
+        pod, container = command["pod"], command["container"]
+        options = [("command", word) for word in command["argv"]]
+        options += [("container", container), ("stdout", "true"), ("stderr", "true")]
+        place = f"the container {container} of the pod {pod}"
+        # ws_client takes this one by its name in lower case.
+        headers = {name.lower(): value for name, value in self.credentials().items()}
+        url = f"{self.host}/api/v1/namespaces/{namespace}/pods/{pod}/exec"
+        try:
+            connection = ws_client.websocket_call(
+                self.settings, "GET", url, query_params=options, headers=headers, _preload_content=False
+            )
+            connection.run_forever(timeout=timeout)
+            open_still = connection.is_open()
+            said = [connection.read_channel(number) for number in (1, 2, 3)]
+            connection.close()
+        except (ApiException, OSError, ValueError) as error:
+            # The answer's headers and body follow its status.
+            reason = one_line(getattr(error, "reason", None) or error).partition(" -+-+-")[0]
+            raise ClusterError(f"No command can be run in {place} ({reason}): look at it with `kubectl`.") from None
+        if open_still:
+            raise ClusterError(f"`{' '.join(command['argv'])}` in {place} has not ended after {timeout} s.")
+        return Ended(exit_code(said[2]), said[0], said[1])

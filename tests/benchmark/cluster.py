@@ -32,6 +32,8 @@ KINDS = ("serviceaccount", "networkpolicy", "secret", "configmap", "pvc", "servi
 # What the API server adds to objects, and what holds for the one that was read only.
 OWN_METADATA = ("name", "namespace", "labels", "annotations")
 GIVEN_SPEC = {"Service": ("clusterIP", "clusterIPs"), "PersistentVolumeClaim": ("volumeName",)}
+# By which a claim knows its volume, which went with the deployment.
+BINDING = ("pv.kubernetes.io/", "volume.kubernetes.io/", "volume.beta.kubernetes.io/")
 JOB_LABELS = ("controller-uid", "job-name", "batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name")
 PROVISION = "/usr/local/lib/mlops-mlflow/provision.sh"
 WAIT = "--timeout=300s"
@@ -61,6 +63,9 @@ def restored(item: dict) -> dict:
     kind, spec = item["kind"], item.get("spec")
     item["metadata"] = {name: value for name, value in item["metadata"].items() if name in OWN_METADATA}
     item.pop("status", None)
+    if "annotations" in item["metadata"]:
+        notes = item["metadata"]["annotations"]
+        item["metadata"]["annotations"] = {name: notes[name] for name in notes if not name.startswith(BINDING)}
     for name in GIVEN_SPEC.get(kind, ()):
         spec.pop(name, None)
     if kind == "Job":

@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 from kubernetes import client
 
+from tests.kubernetes.conftest import BED
 from tests.refusals.test_refusals import ROOT, Case, messages, play
 
 DEPLOYMENT = "mlops.mlflow.deployment"
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
-BED = "mlops-mlflow-bed"
 # What will never come up is said at once, and not when the waiting is over (kubernetes_wait_timeout).
 WAIT_SECONDS = 300
 DEPLOY_SECONDS = 600
@@ -30,8 +30,8 @@ def own(variables: dict, name: str) -> dict:
     return {**variables, "deployment_name": name, "kubernetes_namespace": name, "mlflow_server_node_port": 0}
 
 
-def refusal(variables: dict, **more) -> str:
-    """What the playbook says of a deployment of its own, which has not come to anything."""
+def refused(variables: dict, **more) -> str:
+    """What the playbook says of a deployment of its own, of which nothing has come to this machine."""
     name = f"refused-{uuid.uuid4().hex[:8]}"
     asked = {**own(variables, name), **more}
     result, answer = play(Case(asked, [], "k8s"), name)
@@ -41,15 +41,9 @@ def refusal(variables: dict, **more) -> str:
     for sign in ("Traceback", "rendering template", "is undefined", "{{", "non-zero return code"):
         assert sign not in said[0], f"no refusal but a crash: {said[0]}"
     assert len(said[0]) < 1000, said[0]
-    return said[0]
-
-
-def refused(variables: dict, **more) -> str:
-    """The same, before anything was changed on this machine."""
-    said = refusal(variables, **more)
     homes = (Path("~/.local/share/mlops.mlflow"), Path("~/.config/mlops.mlflow/localhost"))
-    assert not [path for home in homes for path in home.expanduser().glob("refused-*")]
-    return said
+    assert not [path for home in homes for path in home.expanduser().glob(f"{name}*")]
+    return said[0]
 
 
 def namespaces(api) -> list[str]:
@@ -87,11 +81,12 @@ def test_a_user_without_rights(variables, api) -> None:
 
 
 def test_somebody_elses_namespace(variables, space) -> None:
-    said = refused(variables, kubernetes_namespace=space("refused-namespace"))
-    for word in ("kubernetes_namespace is refused-namespace", "something else", "choose another"):
+    said = refused(variables, kubernetes_namespace=space("somebody-elses"))
+    for word in ("kubernetes_namespace is somebody-elses", "something else", "choose another"):
         assert word in said, said
 
 
+@pytest.mark.xdist_group("deployment")
 def test_a_node_port_that_is_taken(variables, api) -> None:
     services = client.CoreV1Api(api).list_namespaced_service(variables["kubernetes_namespace"]).items
     port = next(item.node_port for each in services for item in each.spec.ports if item.node_port)
@@ -111,17 +106,17 @@ def test_no_default_storage_class(variables, api) -> None:
 
     default("false")
     try:
-        said = refused(variables)
+        said = refused(variables, kubernetes_storage_class="")
     finally:
         default("true")
     for word in ("no default StorageClass", name, "kubernetes_storage_class"):
         assert word in said, said
 
 
-def destroy(variables: dict, name: str) -> None:
+def destroy(variables: dict, name: str, **more) -> None:
     subprocess.run(
         ["ansible-playbook", f"--inventory={ROOT}/inventories/local/hosts.yml", str(ROOT / "playbooks/destroy.yml")]
-        + ["-e", json.dumps({**variables, "deployment": name})],
+        + ["-e", json.dumps({**variables, "deployment": name, **more})],
         env={**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
         check=True,
         capture_output=True,
@@ -132,7 +127,8 @@ def destroy(variables: dict, name: str) -> None:
 @pytest.fixture
 def half(variables, space):
     """Deploys what cannot come up, says how it was told and after how many seconds, and takes away what there is."""
-    name = f"half-{uuid.uuid4().hex[:8]}"
+    # The scenario's destroy.yml knows this name, should the tests be interrupted.
+    name = f"{variables['deployment_name']}-half"
 
     def deploy(**more) -> tuple[str, float]:
         started = time.monotonic()
@@ -147,6 +143,7 @@ def half(variables, space):
     destroy({**variables, "kubernetes_namespace": name}, name)
 
 
+@pytest.mark.xdist_group("half")
 def test_an_image_that_the_node_lacks(half) -> None:
     _name, deploy = half
     images = {each: f"bed.test/{each}:absent" for each in ("postgres", "object_store", "mlflow_server")}
@@ -158,6 +155,7 @@ def test_an_image_that_the_node_lacks(half) -> None:
     assert seconds < WAIT_SECONDS
 
 
+@pytest.mark.xdist_group("half")
 def test_a_quota_that_forbids_the_pods(half, space, api) -> None:
     name, deploy = half
     space(name, **{DEPLOYMENT: name})

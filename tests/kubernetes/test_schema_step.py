@@ -14,6 +14,7 @@ from kubernetes import client
 
 from tests.refusals.test_refusals import Case, messages, play
 
+pytestmark = pytest.mark.xdist_group("deployment")
 DEPLOY_SECONDS = 600
 # With the password of the owner, which only the schema step has: one revision back.
 DOWNGRADE = """

@@ -11,7 +11,7 @@ import time
 
 from tests.runner import docker
 from tests.runner.commands import Counts, StageFailed
-from tests.runner.stages import STAGES, Stage
+from tests.runner.stages import STAGES, Stage, note_leftovers
 
 
 def arguments(words: list[str]) -> list[Stage]:
@@ -56,6 +56,8 @@ def main(words: list[str]) -> int:
     # A runner that is told to end takes what it started with it.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     results: list[tuple[Stage, Counts, float]] = []
+    if any(stage.name == "clean" for stage in stages):
+        note_leftovers()
     try:
         for stage in stages:
             # What is left behind is worth knowing after a failure too.

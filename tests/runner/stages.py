@@ -99,11 +99,21 @@ def molecule(scenario: str) -> Counts:
         counts.skip(f"molecule test -s {scenario}, and tests/kubernetes with it: {refusal}")
         return counts
     docker.provide()
-    done = run(["molecule", "test", "--scenario-name", scenario], MOLECULE_GLOB="molecule/*/molecule.yml")
+    done = False
+    try:
+        done = _molecule("test", scenario)
+    finally:
+        # Interrupted, or stopped after its time, it has taken nothing away.
+        if not done:
+            _molecule("destroy", scenario)
     counts.check(done, f"molecule test -s {scenario}")
     left = leftovers(scenario)
     counts.check(not left, f"left behind by {scenario}: {', '.join(left)}")
     return counts
+
+
+def _molecule(command: str, scenario: str) -> bool:
+    return run(["molecule", command, "--scenario-name", scenario], MOLECULE_GLOB="molecule/*/molecule.yml")
 
 
 def bed() -> Counts:
@@ -152,11 +162,25 @@ def port_is_free(port: int) -> bool:
         return connection.connect_ex(("127.0.0.1", port)) != 0
 
 
+# What was there when the run began.
+_from_before: set[str] = set()
+
+
+def note_leftovers() -> None:
+    """Name at the beginning what an earlier run left, which was interrupted, so that this one is not blamed for it."""
+    for scenario in SCENARIOS:
+        left = leftovers(scenario)
+        _from_before.update(left)
+        if left:
+            print(f"Left behind by an earlier run: {', '.join(left)}. `molecule destroy -s {scenario}` removes it.")
+
+
 def clean() -> Counts:
     """After all of them: nothing is left of any scenario, and the public port is free again."""
     counts = Counts()
     for scenario in SCENARIOS:
-        left = leftovers(scenario)
+        # Where a scenario ran, its own stage has looked at all of it.
+        left = [each for each in leftovers(scenario) if each not in _from_before]
         counts.check(not left, f"left behind by {scenario}: {', '.join(left)}")
     counts.check(port_is_free(5000), "something still listens on port 5000")
     return counts

@@ -154,6 +154,8 @@ def test_rights_are_asked_for_every_kind(plans) -> None:
     variables = yaml.safe_load((ROOT / "roles/kubernetes/vars/main.yml").read_text(encoding="utf-8"))
     kinds = {each["kind"] for plan in plans.values() for each in objects(plan)}
     assert kinds == set(variables["__kubernetes_resources"])
+    removable = {each.rpartition("/")[2] for each in variables["__kubernetes_removable"]}
+    assert removable == kinds - {"Secret", "PersistentVolumeClaim"}, "what keep_data=true takes away"
 
 
 def test_default_is_deny_and_names_can_be_looked_up(plans) -> None:

@@ -77,3 +77,15 @@ def test_an_object_is_applied_as_it_was() -> None:
 def test_an_address_that_was_given_is_not_asked_for() -> None:
     there = {"kind": "Service", "metadata": {"name": "x"}, "spec": {"clusterIP": "10.0.0.1", "ports": []}}
     assert restored(there)["spec"] == {"ports": []}
+
+
+def test_a_claim_is_applied_without_its_volume() -> None:
+    notes = {"pv.kubernetes.io/bind-completed": "yes", "volume.beta.kubernetes.io/storage-provisioner": "x", "own": "1"}
+    there = {
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "x", "annotations": notes},
+        "spec": {"volumeName": "pvc-1", "accessModes": []},
+    }
+    applied = restored(there)
+    assert applied["metadata"] == {"name": "x", "annotations": {"own": "1"}}
+    assert applied["spec"] == {"accessModes": []}

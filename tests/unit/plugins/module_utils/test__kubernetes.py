@@ -173,3 +173,33 @@ def test_the_hopeless_is_said(seen: wait.Seen, words: list[str]) -> None:
 )
 def test_what_may_still_come_is_waited_for(seen: wait.Seen) -> None:
     assert wait.hopeless(seen) == ""
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        ('{"metadata":{},"status":"Success"}', 0),
+        ('{"status":"Failure","details":{"causes":[{"reason":"ExitCode","message":"3"}]}}', 3),
+        ('{"status":"Failure","details":{"causes":[{"reason":"Other"},{"reason":"ExitCode","message":"77"}]}}', 77),
+        ('{"status":"Failure","message":"container not found"}', 1),
+        ('{"status":"Failure","details":{"causes":[]}}', 1),
+        ("", 1),
+        ("no document", 1),
+        ("[]", 1),
+    ],
+)
+def test_the_exit_code_of_a_command(status: str, code: int) -> None:
+    assert api.exit_code(status) == code
+
+
+@pytest.mark.parametrize(
+    ("ended", "end"),
+    [
+        (api.Ended(2, "made one\n", "first\nno such role\n\n"), "ended with 2: no such role."),
+        (api.Ended(1, "only this\n", ""), "ended with 1: only this."),
+        (api.Ended(137, "", ""), "ended with 137."),
+    ],
+)
+def test_a_command_that_failed_is_named(ended: api.Ended, end: str) -> None:
+    said = api.failure({"pod": "postgres-0", "container": "postgres", "argv": ["sh", "x.sh"]}, ended)
+    assert said == f"`sh x.sh` in the container postgres of the pod postgres-0 {end}"

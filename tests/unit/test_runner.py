@@ -1,0 +1,65 @@
+# Copyright: (c) 2026, the mlops.mlflow contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run of the tests is blamed for, and what it takes away when it is interrupted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.runner import docker, stages
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(docker, "engine_answers", lambda: False)
+    monkeypatch.setattr(stages, "port_is_free", lambda port: True)
+    monkeypatch.setattr(stages, "_from_before", set())
+    return tmp_path
+
+
+def leave(home: Path, scenario: str) -> Path:
+    folder = home / ".local/share/mlops.mlflow" / f"molecule-{scenario}"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def test_what_was_there_before_is_named_at_the_beginning_and_not_blamed_on_the_run(home, capsys) -> None:
+    old = leave(home, "k8s")
+    stages.note_leftovers()
+    said = capsys.readouterr().out
+    assert str(old) in said
+    assert "molecule destroy -s k8s" in said
+    assert stages.clean().failed == 0
+
+
+def test_what_the_run_leaves_is_a_failure(home, capsys) -> None:
+    leave(home, "k8s")
+    stages.note_leftovers()
+    new = leave(home, "local")
+    counts = stages.clean()
+    assert counts.failed == 1
+    assert str(new) in counts.notes[0]
+    assert "k8s" not in counts.notes[0]
+
+
+@pytest.mark.parametrize("ends", [KeyboardInterrupt, False])
+def test_a_scenario_that_does_not_come_to_its_end_is_taken_away(home, monkeypatch, ends) -> None:
+    asked = []
+
+    def run(command: list[str], **_variables: str) -> bool:
+        asked.append(command[1])
+        if command[1] == "test" and ends is KeyboardInterrupt:
+            raise KeyboardInterrupt
+        return command[1] == "destroy"
+
+    monkeypatch.setattr(docker, "provide", lambda: None)
+    monkeypatch.setattr(stages, "run", run)
+    if ends is KeyboardInterrupt:
+        with pytest.raises(KeyboardInterrupt):
+            stages.molecule("local")
+    else:
+        assert stages.molecule("local").failed == 1
+    assert asked == ["test", "destroy"]
