@@ -50,7 +50,10 @@ def serving(deployment, log: str = "server.log"):
     with open(deployment.folder / log, "w") as file:
         process = deployment.start("serve", stdout=file, stderr=file)
     try:
-        servers.wait_until(lambda: deployment.readiness()[0] == 200, "mlflow server", process=process)
+        try:
+            servers.wait_until(lambda: deployment.readiness()[0] == 200, "mlflow server", process=process)
+        except RuntimeError as reason:
+            raise RuntimeError(f"{reason}:\n{(deployment.folder / log).read_text()[-2000:]}") from None
         yield process
     finally:
         servers.end(process)
