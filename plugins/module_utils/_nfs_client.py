@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the mlops.mlflow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a kernel can mount NFS, and which networks a host has, from the texts of /proc and of the kernel's modules."""
+"""Whether a kernel can mount NFS, and which networks a host has, from texts of /proc and of the modules."""
 
 from __future__ import annotations
 

@@ -87,9 +87,7 @@ def resolve(address: str, seconds: float) -> str:
         socket.create_connection((found, PORT), seconds).close()
     except OSError as error:
         reason = error.strerror or "no answer in time"
-        raise Finding(
-            "unreachable", f"is on a server that takes no connections on port {PORT} ({reason})"
-        ) from None
+        raise Finding("unreachable", f"is on a server that takes no connections on port {PORT} ({reason})") from None
     return str(found)
 
 

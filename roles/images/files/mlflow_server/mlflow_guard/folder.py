@@ -30,7 +30,8 @@ def _reasons(what: str, path: str | None) -> Iterator[None]:
     except FileNotFoundError as error:
         # It was deleted while it was looked at.
         raise MlflowException(
-            f"There is no {posixpath.basename(path or '')} any more: {error.strerror}", error_code=RESOURCE_DOES_NOT_EXIST
+            f"There is no {posixpath.basename(path or '')} any more: {error.strerror}",
+            error_code=RESOURCE_DOES_NOT_EXIST,
         ) from error
     except OSError as error:
         code = INTERNAL_ERROR if error.errno in LASTING else TEMPORARILY_UNAVAILABLE
