@@ -131,6 +131,8 @@ class Scenario:
     fault: Callable[[Target], None]
     may_fail: bool = False
     undo: Callable[[Target], None] | None = None
+    # It takes an NFS server, so it is carried out where it is asked for only.
+    of_nfs: bool = False
 
 
 SCENARIOS = {
@@ -144,8 +146,8 @@ SCENARIOS = {
         Scenario("kill-postgres", "PostgreSQL is killed, and started again", kill_postgres, may_fail=True),
         Scenario("restart-object-store", "the store is restarted", restart_object_store, may_fail=True),
         Scenario("kill-object-store", "the store is killed, and started again", kill_object_store, may_fail=True),
-        Scenario("restart-nfs", "the NFS server is restarted", restart_nfs, may_fail=True),
-        Scenario("kill-nfs", "the NFS server is killed, and started again", kill_nfs, may_fail=True),
+        Scenario("restart-nfs", "the NFS server is restarted", restart_nfs, may_fail=True, of_nfs=True),
+        Scenario("kill-nfs", "the NFS server is killed, and started again", kill_nfs, may_fail=True, of_nfs=True),
         Scenario("restart-load-balancer", "the load balancer is restarted", restart_load_balancer, may_fail=True),
     )
 }

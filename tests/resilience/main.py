@@ -39,7 +39,7 @@ def arguments(
         "--scenarios",
         nargs="+",
         choices=list(scenarios),
-        default=list(scenarios),
+        default=[name for name, scenario in scenarios.items() if not scenario.of_nfs],
         metavar="NAME",
         help=f"these only: {', '.join(scenarios)}",
     )
