@@ -25,6 +25,10 @@ CLONE_NEWNS = 0x00020000
 MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REC, MS_PRIVATE = 2, 4, 8, 0x4000, 1 << 18
 
 
+# What the engine makes flags of, and what says for how long servers wait: neither is for a try.
+NOT_TRIED = {"hard", "timeo", "retrans", "retry", "noatime", "nodiratime", "relatime", "nosuid", "nodev", "noexec"}
+
+
 class Finding(Exception):
     """What is wrong with the export: the word, and the rest of the sentence."""
 
@@ -73,7 +77,7 @@ def mount_data(address: str, options: Sequence[str]) -> str:
 
     Mounts that share a cache would see each other's writes in any case.
     """
-    kept = [each for each in options if each.partition("=")[0] not in ("hard", "timeo", "retrans", "retry")]
+    kept = [each for each in options if each.partition("=")[0] not in NOT_TRIED]
     return ",".join((f"addr={address}", *kept, "soft", "timeo=50", "retrans=1", "nosharecache"))
 
 
