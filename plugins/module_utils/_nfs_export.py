@@ -75,7 +75,7 @@ def use_finding(error: OSError, uid: int, step: str) -> Finding:
 def mount_data(address: str, options: Sequence[str]) -> str:
     """The options as the kernel takes them. A try must end, whatever the servers' own mounts do: soft.
 
-    Mounts that share a cache would see each other's writes in any case.
+    Mounts that share a cache would see each other's writes in any case, and not show what the server does.
     """
     kept = [each for each in options if each.partition("=")[0] not in NOT_TRIED]
     return ",".join((f"addr={address}", *kept, "soft", "timeo=50", "retrans=1", "nosharecache"))
@@ -161,14 +161,17 @@ def use(places: Sequence[Path], uid: int, minimum_free: int) -> dict:
         for number, place in enumerate(places):
             other = places[(number + 1) % len(places)]
             content = os.urandom(CONTENT)
+            # A name of its own: to the server all mounts of a host are one client, so it does not tell one of them that
+            # another has replaced a file that was delegated to it.
+            whole = f"whole-{number}"
             with _step("writing a file", uid):
                 _write(place / name / "part", content)
             with _step("renaming a file", uid):
-                (place / name / "part").rename(place / name / "whole")
+                (place / name / "part").rename(place / name / whole)
             with _step("reading a file", uid):
-                _compare(other / name / "whole", content)
-        with _step("deleting a file", uid):
-            (first / name / "whole").unlink()
+                _compare(other / name / whole, content)
+            with _step("deleting a file", uid):
+                (place / name / whole).unlink()
     finally:
         with contextlib.suppress(OSError):
             for file in list((first / name).iterdir()) if made else []:
