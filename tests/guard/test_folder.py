@@ -12,6 +12,7 @@ import time
 import pytest
 from mlflow.exceptions import MlflowException
 from mlflow_guard.folder import FolderArtifactRepository
+from mlflow_guard.gate import as_uri
 
 SLOW_SECONDS = 0.5
 
@@ -109,3 +110,17 @@ def test_an_upload_that_is_cancelled_leaves_nothing(tmp_path):
 
     asyncio.run(cancelled())
     assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("destination", "uri"),
+    [
+        ("/mlartifacts", "file:///mlartifacts"),
+        ("/a folder", "file:///a%20folder"),
+        ("file:///mlartifacts", "file:///mlartifacts"),
+        ("s3://mlflow/path", "s3://mlflow/path"),
+    ],
+)
+def test_a_path_becomes_a_uri(destination, uri):
+    """The repository is chosen by the scheme."""
+    assert as_uri(destination) == uri

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.resilience import balancer, main
+from tests.beds.machine.settings import MachineSet
+from tests.resilience import balancer, host, main
 from tests.resilience.faults import SCENARIOS
 from tests.resilience.report import table
 from tests.resilience.scenario import Outcome
@@ -114,3 +115,26 @@ def test_the_playbook_carries_out_all_scenarios() -> None:
     variables = yaml.safe_load(text)[0]["vars"]
     named = variables["resilience_scenarios"] + variables["resilience_outages"]
     assert [name for name in SCENARIOS if name not in named] == []
+
+
+@pytest.mark.parametrize(
+    ("where", "command"),
+    [
+        (host.Host(), ["ip", "link", "set", "dev", "br 1", "down"]),
+        (
+            host.Host(MachineSet("zone"), "zone-1"),
+            ["ssh", "-F", str(MachineSet("zone").ssh_config), "zone-1", "ip link set dev 'br 1' down"],
+        ),
+    ],
+)
+def test_a_host_is_this_one_or_a_machine(where: host.Host, command: list[str], monkeypatch) -> None:
+    done = []
+    monkeypatch.setattr(host, "perform", done.append)
+    where.perform("ip", "link", "set", "dev", "br 1", "down")
+    assert done == [command]
+    assert where.is_this == (where.machines is None)
+
+
+def test_nfs_is_broken_where_it_is_asked_for_only() -> None:
+    assert not {"kill-nfs", "restart-nfs"} & set(main.arguments([]).scenarios)
+    assert main.arguments(["--scenarios", "kill-nfs"]).scenarios == ["kill-nfs"]
