@@ -15,19 +15,14 @@ description:
 version_added: 0.2.0
 author:
   - the mlops.mlflow contributors (@mlops)
+extends_documentation_fragment:
+  - mlops.mlflow.attributes
 attributes:
   check_mode:
-    description: Can run in check_mode and return changed status prediction without modifying the target.
     support: full
   diff_mode:
-    description: Will return details on what has changed, when in diff mode.
-    support: N/A
-  facts:
-    description: Action returns an C(ansible_facts) dictionary that will update existing host facts.
     support: N/A
   idempotent:
-    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates
-      no change.
     support: full
 options:
   network:

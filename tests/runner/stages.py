@@ -212,7 +212,8 @@ class Stage:
 
 # Together with the others it would not fit into an hour on two cores with nothing in the cache.
 NODE = "it builds a Kubernetes node from source and takes a quarter of an hour"
-ON_REQUEST = {"k8s": NODE}
+MACHINE = "it boots a machine with a kernel of its own, which starts MLflow slowly"
+ON_REQUEST = {"k8s": NODE, "multi-az-nfs": MACHINE}
 
 
 STAGES = [
