@@ -16,16 +16,14 @@ author:
   - the mlops.mlflow contributors (@mlops)
 requirements:
   - kubernetes >= 24.2.0 (Python)
+extends_documentation_fragment:
+  - mlops.mlflow.attributes
 attributes:
   check_mode:
-    description: Can run in check_mode and return changed status prediction without modifying the target.
     support: none
   diff_mode:
-    description: Will return details on what has changed, when in diff mode.
     support: none
   idempotent:
-    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates
-      no change.
     support: full
     details: As far as the commands are.
 options:

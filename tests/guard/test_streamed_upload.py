@@ -11,7 +11,7 @@ import uuid
 import boto3
 import pytest
 from mlflow_guard import streamed_upload
-from mlflow_guard.streamed_upload import PIECE_BYTES, Broken, Incoming, _pieces
+from mlflow_guard.streamed_upload import PIECE_BYTES, Broken, Incoming, in_pieces
 
 
 async def chunks(*sent: bytes, end: Exception | None = None):
@@ -22,7 +22,7 @@ async def chunks(*sent: bytes, end: Exception | None = None):
 
 
 async def read_all(first: bytes, source, sizes: list[int]) -> list[bytes]:
-    incoming = Incoming(first, _pieces(source))
+    incoming = Incoming(first, in_pieces(source))
     return await asyncio.to_thread(lambda: [incoming.read(size) for size in sizes])
 
 
@@ -38,7 +38,7 @@ async def read_all(first: bytes, source, sizes: list[int]) -> list[bytes]:
 )
 def test_small_chunks_become_pieces(sent, expected):
     async def collect():
-        return [piece async for piece in _pieces(chunks(*sent))]
+        return [piece async for piece in in_pieces(chunks(*sent))]
 
     found = asyncio.run(collect())
     assert [len(piece) for piece in found] == expected
@@ -83,7 +83,7 @@ def test_a_reader_that_waits_can_be_stopped():
             await asyncio.sleep(3600)
             yield b""
 
-        incoming = Incoming(b"first", _pieces(never()))
+        incoming = Incoming(b"first", in_pieces(never()))
         reading = asyncio.ensure_future(asyncio.to_thread(incoming.read, 6))
         await waiting.wait()
         incoming.stop()

@@ -189,7 +189,7 @@ def fresh_role(tmp_path) -> Role:
 @pytest.fixture(scope="session")
 def images(tmp_path_factory) -> dict:
     """The images as the role supplies them: builds what is missing, which takes minutes the first time."""
-    components = ["postgres", "object_store", "mlflow_server", "load_balancer"]
+    components = ["postgres", "object_store", "nfs", "mlflow_server", "load_balancer"]
     # The tests run in several processes, and one of them builds for all.
     with (tmp_path_factory.getbasetemp().parent / "images.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -57,7 +57,8 @@ def test_keys_are_the_same_for_the_same_files(copy):
         ("postgres/docker-entrypoint.sh", {"postgres"}),
         ("seaweedfs/requirements.txt", {"seaweedfs"}),
         ("load_balancer/Dockerfile", {"load_balancer"}),
-        ("common/rootfs", {"postgres", "seaweedfs", "load_balancer", "mlflow_server"}),
+        ("nfs/nfs-health", {"nfs"}),
+        ("common/rootfs", {"postgres", "seaweedfs", "load_balancer", "nfs", "mlflow_server"}),
         ("base/build-base", {"base"}),
     ],
 )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 DATABASE, STORE = "database", "store"
 # The services of a deployment that can be meant.
-SERVICES = {DATABASE: ("postgres",), STORE: ("seaweedfs", "minio")}
+SERVICES = {DATABASE: ("postgres",), STORE: ("seaweedfs", "minio", "nfs")}
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 HIDDEN = "Hidden-Value"
+NFS = "multi-az-nfs"
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,30 @@ CASES = [
         ["allowed_hosts", "mlflow.example.com"],
         "multi-az",
     ),
+    # --- NFS
+    Case("nfs_server_address=nfs.example.com:2049", ["nfs_server_address", "nfs.example.com:2049", "port"], NFS),
+    Case({"nfs_server_address": "nfs example"}, ["nfs_server_address", "nfs example", "IPv4"], NFS),
+    Case("nfs_export_path=export", ["nfs_export_path", "'export'", "absolute"], NFS),
+    Case("nfs_export_path=/a,b nfs_server_address=nfs", ["nfs_export_path", "/a,b", "commas"], NFS),
+    Case("nfs_export_path=/data", ["nfs_export_path", "/data", "nfs_server_address", "/export"], NFS),
+    Case({"nfs_mount_options": ["nfsvers=4.2,soft"]}, ["nfs_mount_options", "nfsvers=4.2,soft", "commas"], NFS),
+    Case({"nfs_mount_options": ["nfsvers=4.2", "soft"]}, ["nfs_mount_options", "soft", "lost"], NFS),
+    Case({"nfs_mount_options": ["nfsvers=4.2", "ro"]}, ["nfs_mount_options", "ro", "leave it out"], NFS),
+    Case({"nfs_mount_options": ["hard"]}, ["nfs_mount_options", "hard", "nfsvers=4.2"], NFS),
+    Case({"nfs_mount_options": ["nfsvers=3"]}, ["nfs_mount_options", "nfsvers=3", "nfsvers=4.2"], NFS),
+    Case({"nfs_mount_options": ["nfsvers=4.1"]}, ["nfs_mount_options", "nfsvers=4.1", "4.2 only"], NFS),
+    Case("nfs_subnet=10.213.39.0", ["nfs_subnet", "10.213.39.0", "24 to 29"], NFS),
+    Case("nfs_subnet=10.213.39.4/29", ["nfs_subnet", "10.213.39.4/29", "10.213.39.0/29"], NFS),
+    Case("nfs_subnet=300.1.1.0/29", ["nfs_subnet", "300.1.1.0/29", "IPv4"], NFS),
+    # The engine's own bridge.
+    Case("nfs_subnet=172.17.0.0/29", ["nfs_subnet", "172.17.0.0/29", "172.17.0.0/16", "docker0"], NFS),
+    Case("nfs_lease_seconds=1", ["nfs_lease_seconds", "1", "5 to 300"], NFS),
+    Case("nfs_minimum_free_mib=-1", ["nfs_minimum_free_mib", "-1", "0 to"], NFS),
+    Case("nfs_probe_seconds=1", ["nfs_probe_seconds", "1", "5 to 600"], NFS),
+    Case("nfs_client_count=0", ["nfs_client_count", "0", "1 to 16"], NFS),
+    Case("images_nfs_reference=ganesha", ["images_nfs_reference", "ganesha", "registry"], NFS),
     # --- the server
+    Case("mlflow_server_artifacts_volume=nfs", ["mlflow_server_artifacts_volume", "nfs", "dict"], "local"),
     Case("mlflow_server_workers=-1", ["mlflow_server_workers", "-1", "1 to 64"]),
     Case({"mlflow_server_workers": 65}, ["mlflow_server_workers", "65", "1 to 64"]),
     Case({"mlflow_server_workers": "many"}, ["mlflow_server_workers", "many", "int"]),
@@ -241,6 +265,16 @@ def test_bad_input_is_refused(case: Case) -> None:
     message = refused(case)
     for word in case.words:
         assert word in message, f"'{word}' is not in: {message}"
+
+
+def test_a_kernel_without_nfs_is_refused() -> None:
+    """Before anything is changed, and with the way that needs no NFS."""
+    known = Path("/proc/filesystems").read_text(encoding="ascii").split()
+    if "nfs4" in known or Path("/lib/modules", os.uname().release, "kernel/fs/nfs").exists():
+        pytest.skip("the kernel of this machine can mount NFS")
+    said = refused(Case({}, [], NFS))
+    for word in ("cannot mount NFS", "/proc/filesystems", "nfsv4", "playbooks/multi-az.yml"):
+        assert word in said, said
 
 
 @pytest.fixture

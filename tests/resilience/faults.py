@@ -17,6 +17,7 @@ from pathlib import Path
 
 from tests.benchmark.processes import PLAYBOOK_SECONDS, StepFailed, perform
 from tests.resilience.engine import Deployment, docker
+from tests.resilience.host import Host
 from tests.runner.commands import ROOT
 
 STORES = ("seaweedfs", "minio")
@@ -24,13 +25,14 @@ STORES = ("seaweedfs", "minio")
 
 @dataclass(frozen=True)
 class Target:
-    """What is broken: the deployment and its address, the seconds that it stays so, and how its playbook is called."""
+    """What is broken: the deployment, its address and its host, the seconds that it stays so, and its playbook."""
 
     deployment: Deployment
     url: str
     seconds: float
     playbook: str
     extra_vars: tuple[str, ...] = ()
+    host: Host = Host()
 
 
 def kill_server(target: Target) -> None:
@@ -48,11 +50,11 @@ def stop_server(target: Target) -> None:
 def cut_zone(target: Target) -> None:
     """The bridge of the last zone goes down: packets vanish, and nobody is told."""
     bridge = target.deployment.bridge(f"zone-{target.deployment.zones()[-1]}")
-    perform(["ip", "link", "set", "dev", bridge, "down"])
+    target.host.perform("ip", "link", "set", "dev", bridge, "down")
     try:
         time.sleep(target.seconds)
     finally:
-        perform(["ip", "link", "set", "dev", bridge, "up"])
+        target.host.perform("ip", "link", "set", "dev", bridge, "up")
 
 
 def _killed(target: Target, *services: str) -> None:
@@ -84,6 +86,15 @@ def restart_object_store(target: Target) -> None:
     _restarted(target, *STORES)
 
 
+def kill_nfs(target: Target) -> None:
+    """The servers' mounts lose their server. They are hard, so calls wait for it."""
+    _killed(target, "nfs")
+
+
+def restart_nfs(target: Target) -> None:
+    _restarted(target, "nfs")
+
+
 def restart_load_balancer(target: Target) -> None:
     _restarted(target, "load-balancer")
 
@@ -92,7 +103,7 @@ def play(target: Target, variables: dict) -> None:
     """Run the deployment's playbook again, with these variables."""
     extra = [json.dumps({"deployment_name": target.deployment.name, **variables}), *target.extra_vars]
     perform(
-        ["ansible-playbook", f"--inventory={ROOT}/inventories/local/hosts.yml", f"playbooks/{target.playbook}.yml"]
+        ["ansible-playbook", f"--inventory={target.host.inventory}", f"playbooks/{target.playbook}.yml"]
         + [f"--extra-vars={each}" for each in extra],
         timeout=PLAYBOOK_SECONDS,
     )
@@ -120,6 +131,8 @@ class Scenario:
     fault: Callable[[Target], None]
     may_fail: bool = False
     undo: Callable[[Target], None] | None = None
+    # It takes an NFS server, so it is carried out where it is asked for only.
+    of_nfs: bool = False
 
 
 SCENARIOS = {
@@ -133,6 +146,8 @@ SCENARIOS = {
         Scenario("kill-postgres", "PostgreSQL is killed, and started again", kill_postgres, may_fail=True),
         Scenario("restart-object-store", "the store is restarted", restart_object_store, may_fail=True),
         Scenario("kill-object-store", "the store is killed, and started again", kill_object_store, may_fail=True),
+        Scenario("restart-nfs", "the NFS server is restarted", restart_nfs, may_fail=True, of_nfs=True),
+        Scenario("kill-nfs", "the NFS server is killed, and started again", kill_nfs, may_fail=True, of_nfs=True),
         Scenario("restart-load-balancer", "the load balancer is restarted", restart_load_balancer, may_fail=True),
     )
 }
@@ -147,13 +162,17 @@ def check(names: list[str], target: Target) -> None:
             f"The deployment {target.deployment.name} has {len(servers)} server: to survive the loss of one takes two, "
             "as in playbooks/multi-az.yml. Choose other scenarios with --scenarios."
         )
-    if "cut-zone" in names and os.geteuid() != 0:
+    if "cut-zone" in names and target.host.is_this and os.geteuid() != 0:
         raise StepFailed("cut-zone takes a network interface down: run it as root, or leave it out with --scenarios.")
     if "cut-zone" in names and not target.deployment.zones():
         raise StepFailed(f"The deployment {target.deployment.name} has no zones: leave cut-zone out with --scenarios.")
     stores = {"kill-object-store", "restart-object-store"} & set(names)
     if stores and not set(STORES) & set(services):
         raise StepFailed(f"The object store is not part of the deployment: leave {', '.join(sorted(stores))} out.")
+    if {"kill-nfs", "restart-nfs"} & set(names) and "nfs" not in services:
+        raise StepFailed(
+            f"The deployment {target.deployment.name} has no NFS server of its own: leave kill-nfs and restart-nfs out."
+        )
     if "restart-load-balancer" in names and "load-balancer" not in services:
         raise StepFailed(f"The deployment {target.deployment.name} has no load balancer: leave its restart out.")
     if "rolling-change" in names and not (Path(ROOT) / "playbooks" / f"{target.playbook}.yml").exists():

@@ -18,6 +18,7 @@ from pathlib import Path
 from tests.benchmark.processes import StepFailed
 from tests.resilience.engine import Deployment, deployments
 from tests.resilience.faults import SCENARIOS, Scenario, Target, check
+from tests.resilience.host import at, forwarded
 from tests.resilience.report import table
 from tests.resilience.scenario import Pace, perform_scenario
 
@@ -31,13 +32,14 @@ def arguments(
         prog=f"python -m {module}", description=__doc__.splitlines()[0], allow_abbrev=False
     )
     parser.add_argument("--deployment", metavar="NAME", help="the deployment to break (default: the one that runs)")
+    parser.add_argument("--machine", metavar="MACHINE", help="a test machine on which it runs (default: this host)")
     parser.add_argument("--playbook", metavar="NAME", help="its playbook, for rolling-change (default: its name)")
     parser.add_argument("--extra-vars", action="append", default=[], metavar="VARS", help="for that playbook")
     parser.add_argument(
         "--scenarios",
         nargs="+",
         choices=list(scenarios),
-        default=list(scenarios),
+        default=[name for name, scenario in scenarios.items() if not scenario.of_nfs],
         metavar="NAME",
         help=f"these only: {', '.join(scenarios)}",
     )
@@ -92,11 +94,14 @@ def carry_out(given: argparse.Namespace, target: Target, scenarios: dict[str, Sc
 def main(words: list[str]) -> int:
     given = arguments(words)
     try:
-        deployment = chosen(given.deployment)
-        playbook = given.playbook or deployment.name
-        target = Target(deployment, deployment.public_url(), given.seconds, playbook, tuple(given.extra_vars))
-        check(given.scenarios, target)
+        with at(given.machine) as host:
+            deployment = chosen(given.deployment)
+            playbook = given.playbook or deployment.name
+            url = deployment.public_url()
+            target = Target(deployment, url, given.seconds, playbook, tuple(given.extra_vars), host)
+            check(given.scenarios, target)
+            with forwarded(host, int(url.rsplit(":", 1)[1])):
+                return carry_out(given, target)
     except StepFailed as failure:
         print(failure, file=sys.stderr)
         return REFUSED
-    return carry_out(given, target)

@@ -86,17 +86,23 @@ def refusals() -> Counts:
     return pytest("tests/refusals", "--numprocesses=2")
 
 
-def bed_refusal() -> str:
-    """Why there can be no Kubernetes node on this machine; empty where there can be one."""
-    checked = output([str(ROOT / "tests/beds/kubernetes/bed"), "check"])
+# The scenarios that need more than this machine: the test bed, and the variable that names something else to run on.
+BEDS = {"k8s": ("kubernetes", "KUBERNETES_CONTEXT"), "multi-az-nfs": ("machine", "NFS_INVENTORY")}
+
+
+def bed_refusal(bed: str = "kubernetes") -> str:
+    """Why there can be no such bed on this machine; empty where there can be one."""
+    checked = output([str(ROOT / "tests/beds" / bed / "bed"), "check"])
     return "" if checked.returncode == 0 else (checked.stderr or checked.stdout).strip()
 
 
 def molecule(scenario: str) -> Counts:
     counts = Counts()
-    refusal = bed_refusal() if scenario == "k8s" and "KUBERNETES_CONTEXT" not in os.environ else ""
+    bed, instead = BEDS.get(scenario, ("", ""))
+    refusal = bed_refusal(bed) if bed and instead not in os.environ else ""
     if refusal:
-        counts.skip(f"molecule test -s {scenario}, and tests/kubernetes with it: {refusal}")
+        also = ", and tests/kubernetes with it" if scenario == "k8s" else ""
+        counts.skip(f"molecule test -s {scenario}{also}: {refusal}")
         return counts
     docker.provide()
     done = False
@@ -206,7 +212,8 @@ class Stage:
 
 # Together with the others it would not fit into an hour on two cores with nothing in the cache.
 NODE = "it builds a Kubernetes node from source and takes a quarter of an hour"
-ON_REQUEST = {"k8s": NODE}
+MACHINE = "it boots a machine with a kernel of its own, which starts MLflow slowly"
+ON_REQUEST = {"k8s": NODE, "multi-az-nfs": MACHINE}
 
 
 STAGES = [

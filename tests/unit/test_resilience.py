@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.beds.machine.settings import MachineSet
 from tests.benchmark.processes import StepFailed
-from tests.resilience import balancer, main, scenario
+from tests.resilience import balancer, host, main, scenario
 from tests.resilience.faults import SCENARIOS
 from tests.resilience.report import table
 from tests.resilience.scenario import Outcome
@@ -138,3 +139,26 @@ def test_a_load_that_ends_before_its_first_call_is_told(tmp_path: Path) -> None:
         pytest.raises(StepFailed, match="ended too early, with 2:\nno server"),
     ):
         scenario.begun(process, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("where", "command"),
+    [
+        (host.Host(), ["ip", "link", "set", "dev", "br 1", "down"]),
+        (
+            host.Host(MachineSet("zone"), "zone-1"),
+            ["ssh", "-F", str(MachineSet("zone").ssh_config), "zone-1", "ip link set dev 'br 1' down"],
+        ),
+    ],
+)
+def test_a_host_is_this_one_or_a_machine(where: host.Host, command: list[str], monkeypatch) -> None:
+    done = []
+    monkeypatch.setattr(host, "perform", done.append)
+    where.perform("ip", "link", "set", "dev", "br 1", "down")
+    assert done == [command]
+    assert where.is_this == (where.machines is None)
+
+
+def test_nfs_is_broken_where_it_is_asked_for_only() -> None:
+    assert not {"kill-nfs", "restart-nfs"} & set(main.arguments([]).scenarios)
+    assert main.arguments(["--scenarios", "kill-nfs"]).scenarios == ["kill-nfs"]

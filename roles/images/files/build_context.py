@@ -19,7 +19,7 @@ import tarfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
-COMPONENTS = ("base", "postgres", "seaweedfs", "load_balancer", "mlflow_server")
+COMPONENTS = ("base", "postgres", "seaweedfs", "load_balancer", "nfs", "mlflow_server")
 IGNORED_FOLDERS = {"__pycache__", ".pytest_cache", ".ruff_cache", ".mypy_cache"}
 # Sources of a lock: the build reads the lock only.
 IGNORED_SUFFIXES = {".pyc", ".in", ".md"}

@@ -31,6 +31,12 @@ BOOT_SECONDS = 180
 DISK_GIBIBYTES = 5
 
 
+def check() -> None:
+    checks.system()
+    checks.tap()
+    space.need(CACHE, DISK_GIBIBYTES)
+
+
 def build(references: list[str]) -> tuple[Disk, Path | None]:
     checks.system()
     space.need(CACHE, DISK_GIBIBYTES)

@@ -32,6 +32,7 @@ def arguments(words: list[str]) -> argparse.Namespace:
         "metavar": "IMAGE",
         "help": "of the local Docker engine, for the machines'",
     }
+    add("check", "say whether machines can be started on this host, and why not")
     add("build", "make what the machines start from, and keep it").add_argument("--images", **with_images)
     up = add("up", "build what is missing, and start machines NAME-1 and so on")
     up.add_argument("name", metavar="NAME", help=NAME_HELP)
@@ -73,6 +74,12 @@ def arguments(words: list[str]) -> argparse.Namespace:
     status = add("status", f"what runs; ends with 0 if all does, {FAILED} if not, {NOT_UP} if nothing is up")
     status.add_argument("name", nargs="?", metavar="NAME", help=NAME_HELP)
     return parser.parse_args(words)
+
+
+def _check(_given: argparse.Namespace) -> int:
+    host.check()
+    print("Machines can be started on this host")
+    return 0
 
 
 def _build(given: argparse.Namespace) -> int:
@@ -148,6 +155,7 @@ def _status(given: argparse.Namespace) -> int:
 
 
 COMMANDS = {
+    "check": _check,
     "build": _build,
     "up": _up,
     "run": _run,

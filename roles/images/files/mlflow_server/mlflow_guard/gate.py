@@ -148,6 +148,11 @@ def _auth_file(config: Config, folder: Path, uri: str) -> str:
         return write_private(target, file.read())
 
 
+def as_uri(destination: str) -> str:
+    """A path as a URI: repositories are chosen by the scheme, and a path has none."""
+    return Path(destination).as_uri() if destination.startswith("/") else destination
+
+
 def environment_for(config: Config, folder: Path) -> dict[str, str]:
     """The variables that the server is started with. None of them holds a database password."""
     entries: list[str] = []
@@ -159,7 +164,7 @@ def environment_for(config: Config, folder: Path) -> dict[str, str]:
     if entries:
         environment["PGPASSFILE"] = write_private(folder / "pgpass", "".join(entries))
     if config.artifacts.mode == "proxied":
-        environment["MLFLOW_ARTIFACTS_DESTINATION"] = config.artifacts.destination
+        environment["MLFLOW_ARTIFACTS_DESTINATION"] = as_uri(config.artifacts.destination)
         # The variable's false would make MLflow write paths of this container into the database.
         environment["MLFLOW_SERVE_ARTIFACTS"] = "true"
     else:

@@ -23,6 +23,7 @@ IMPORTS = {
     "boto3": "S3 artifacts",
     "prometheus_flask_exporter": "--expose-prometheus",
     "mlflow_guard.proxied_s3": "S3 artifacts through the server",
+    "mlflow_guard.folder": "artifacts in a folder",
     "flask_wtf": "--app-name basic-auth",
     "mlflow.server.auth.db.utils": "the users' database of basic-auth",
     "huey": "the job queue",

@@ -40,7 +40,7 @@ class Broken(Exception):
     """The client did not send all that it was going to."""
 
 
-async def _pieces(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+async def in_pieces(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
     """The same bytes in fewer pieces. Whatever goes wrong on the client's side is Broken."""
     collected = bytearray()
     source = chunks.__aiter__()
@@ -109,28 +109,28 @@ class Incoming(io.RawIOBase):
         return bytes(found)
 
 
-async def _in_thread(function: Callable, *positional, **named):
+async def in_thread(function: Callable, *positional, **named):
     return await asyncio.get_running_loop().run_in_executor(_THREADS, lambda: function(*positional, **named))
 
 
 async def stream(get_client: Callable, bucket: str, key: str, extra: dict, chunks: AsyncIterable[bytes]) -> None:
     """Send what comes in to one object. Fails, and leaves no object, when not all of it comes or can be sent."""
-    pieces = _pieces(chunks)
+    pieces = in_pieces(chunks)
     first = bytearray()
     async for piece in pieces:
         first += piece
         if len(first) >= PART_BYTES:
             break
     # Making a client reads files for a while, which the event loop has no time for.
-    client = await _in_thread(get_client)
+    client = await in_thread(get_client)
     if len(first) < PART_BYTES:
-        await _in_thread(client.put_object, Bucket=bucket, Key=key, Body=bytes(first), **extra)
+        await in_thread(client.put_object, Bucket=bucket, Key=key, Body=bytes(first), **extra)
         return
 
     incoming = Incoming(bytes(first), pieces)
     del first, piece
     sending = asyncio.ensure_future(
-        _in_thread(client.upload_fileobj, incoming, bucket, key, ExtraArgs=extra, Config=CONFIG)
+        in_thread(client.upload_fileobj, incoming, bucket, key, ExtraArgs=extra, Config=CONFIG)
     )
     try:
         await asyncio.shield(sending)

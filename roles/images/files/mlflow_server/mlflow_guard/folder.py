@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, the mlops.mlflow contributors
+"""Artifacts in a folder, such as an NFS export, with a reason where the folder does not take or give one.
+
+MLflow's own repository writes beside the artifact and renames, so nothing half-written is ever there to be read. But
+its server answers 500 without a word to every error of the operating system: users cannot tell a full disk from a
+defect. And it closes the file in the event loop: on NFS that sends all that was written to the server, and for so long
+the web server answers nobody, which its load balancer takes for dead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import posixpath
+from collections.abc import AsyncIterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import BinaryIO
+
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import BAD_REQUEST, INTERNAL_ERROR, RESOURCE_DOES_NOT_EXIST, TEMPORARILY_UNAVAILABLE
+from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository, _set_default_file_mode
+
+from mlflow_guard.streamed_upload import Broken, in_pieces, in_thread
+
+# These last until somebody does something about them; after all others the next try may go well.
+LASTING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.ENAMETOOLONG}
+
+
+@contextmanager
+def _reasons(what: str, path: str | None) -> Iterator[None]:
+    """Errors as the server can answer them. It knows MLflow's only."""
+    try:
+        yield
+    except Broken as error:
+        raise MlflowException(
+            f"The upload of {posixpath.basename(path or '')} broke off, nothing of it was kept: {error}",
+            error_code=BAD_REQUEST,
+        ) from error
+    except FileNotFoundError as error:
+        # It was deleted while it was looked at.
+        raise MlflowException(
+            f"There is no {posixpath.basename(path or '')} any more: {error.strerror}",
+            error_code=RESOURCE_DOES_NOT_EXIST,
+        ) from error
+    except OSError as error:
+        code = INTERNAL_ERROR if error.errno in LASTING else TEMPORARILY_UNAVAILABLE
+        reason = error.strerror or type(error).__name__
+        raise MlflowException(
+            f"The artifact store did not {what} {posixpath.basename(path or '')}: {reason}", error_code=code
+        ) from error
+
+
+class FolderArtifactRepository(LocalArtifactRepository):
+    """MLflow's repository for a folder, with reasons."""
+
+    def log_artifact(self, local_file, artifact_path=None):
+        with _reasons("take", local_file):
+            super().log_artifact(local_file, artifact_path)
+
+    def log_artifacts(self, local_dir, artifact_path=None):
+        with _reasons("take", local_dir):
+            super().log_artifacts(local_dir, artifact_path)
+
+    def log_artifact_from_stream(self, stream, artifact_file_name, artifact_path=None):
+        with _reasons("take", artifact_file_name):
+            super().log_artifact_from_stream(stream, artifact_file_name, artifact_path)
+
+    async def log_artifact_from_async_stream(self, chunks, artifact_file_name, artifact_path=None):
+        with _reasons("take", artifact_file_name):
+            await self._stream(chunks, artifact_file_name, artifact_path)
+
+    async def _stream(self, chunks: AsyncIterable[bytes], artifact_file_name: str, artifact_path: str | None) -> None:
+        """Every call of the file system is in a thread: any of them may wait for a server."""
+        number, part, target = await in_thread(self._create_staging_artifact, artifact_file_name, artifact_path)
+        file = os.fdopen(number, "wb")
+        published = False
+        try:
+            async for piece in in_pieces(chunks):
+                await in_thread(file.write, piece)
+            await in_thread(self._publish, file, part, target)
+            published = True
+        finally:
+            if not published:
+                # Also when the server stops, which cancels this.
+                await asyncio.shield(in_thread(self._discard, file, part))
+
+    def _publish(self, file: BinaryIO, part: str, target: str) -> None:
+        """What is acknowledged is on the server's disk, and whole."""
+        file.flush()
+        os.fsync(file.fileno())
+        file.close()
+        self._publish_staged_artifact(part, target, _set_default_file_mode)
+
+    def _discard(self, file: BinaryIO, part: str) -> None:
+        # What could not be written cannot be written now; the reason is known.
+        with suppress(OSError):
+            file.close()
+        self._cleanup_staged_artifact(part)
+
+    def list_artifacts(self, path=None):
+        with _reasons("list", path):
+            return super().list_artifacts(path)
+
+    def _download_file(self, remote_file_path, local_path):
+        with _reasons("give", remote_file_path):
+            super()._download_file(remote_file_path, local_path)
+
+    def delete_artifacts(self, artifact_path=None):
+        with _reasons("delete", artifact_path):
+            super().delete_artifacts(artifact_path)

@@ -1,0 +1,106 @@
+# Copyright: (c) 2026, the mlops.mlflow contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The NFS server as the role plans it, on this machine's engine: who it is, what it may, and that it answers.
+
+Mounting takes a kernel with NFS; `molecule test -s multi-az-nfs` does that on a test machine.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+import yaml
+
+from .conftest import ROOT, run, until
+
+ROLE = ROOT / "roles/nfs"
+# CAP_DAC_READ_SEARCH alone.
+CAPABILITIES = "0000000000000004"
+CONFIGURATION = """\
+NFS_CORE_PARAM { Protocols = 4; Enable_NLM = false; Enable_RQUOTA = false; Enable_UDP = false; Fsid_Device = true; }
+NFS_KRB5 { Active_krb5 = false; }
+NFSv4 { Minor_Versions = 2; Lease_Lifetime = 5; Grace_Period = 5; RecoveryBackend = fs;
+        RecoveryRoot = /srv/nfs/recovery; }
+VFS { Only_One_User = true; }
+EXPORT { Export_Id = 1; Path = /srv/nfs/export; Pseudo = /export; Protocols = 4; Transports = TCP; SecType = sys;
+         Squash = All_Squash; Anonymous_Uid = 10049; Anonymous_Gid = 10049; Access_Type = RW; FSAL { Name = VFS; } }
+"""
+HARDENED = ("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--user", "10049:10049", "--volume", "/srv/nfs")
+SECCOMP = ("--security-opt", f"seccomp={ROLE}/files/seccomp.json")
+
+
+@pytest.fixture
+def image(images) -> str:
+    return images["nfs"]["reference"]
+
+
+@pytest.fixture
+def configuration(tmp_path) -> tuple[str, ...]:
+    file = tmp_path / "ganesha.conf"
+    file.write_text(CONFIGURATION)
+    file.chmod(0o644)
+    return ("--volume", f"{file}:/etc/ganesha/ganesha.conf:ro")
+
+
+def healthy(container) -> bool:
+    return container.exec("timeout", "4", "nfs-health", check=False).returncode == 0
+
+
+def test_it_serves_as_a_user_with_one_capability(start, image, configuration):
+    server = start(image, options=(*HARDENED, *SECCOMP, "--cap-add", "DAC_READ_SEARCH", *configuration))
+    until(lambda: healthy(server), "the NFS server answers")
+    status = dict(
+        line.split(":\t", 1) for line in server.exec("cat", "/proc/1/status").stdout.splitlines() if ":\t" in line
+    )
+    assert status["Uid"].split() == ["10049"] * 4
+    assert status["CapEff"] == status["CapBnd"] == CAPABILITIES
+    assert status["CapAmb"] == "0000000000000000"
+    assert "No export entries found" not in server.logs
+    begun = time.monotonic()
+    run("docker", "stop", "--time", "20", server.name)
+    assert time.monotonic() - begun < 18
+    assert server.state["ExitCode"] == 0
+
+
+def test_nothing_in_it_lends_more_rights(image):
+    """It runs without no-new-privileges."""
+    found = run("docker", "run", "--rm", image, "find", "/", "-xdev", "-type", "f", "-perm", "/6000").stdout
+    assert found == ""
+
+
+@pytest.mark.parametrize("options", [SECCOMP, ("--cap-add", "DAC_READ_SEARCH", "--security-opt", "no-new-privileges")])
+def test_it_needs_what_it_is_given(image, configuration, options):
+    """Without the capability, or where the program may not have it, nothing is served."""
+    started = run("docker", "create", *HARDENED, *options, *configuration, image).stdout.strip()
+    try:
+        begun = run("docker", "start", started, check=False)
+        if begun.returncode:
+            assert "operation not permitted" in begun.stderr
+            return
+
+        def log() -> str:
+            done = run("docker", "logs", started)
+            return done.stdout + done.stderr
+
+        def ended() -> bool:
+            return run("docker", "inspect", "--format", "{{.State.Running}}", started).stdout.strip() == "false"
+
+        until(lambda: ended() or "INITIALIZED" in log(), "it has decided")
+        assert ended() or "Could not create export" in log()
+    finally:
+        run("docker", "rm", "--force", "--volumes", started)
+
+
+def test_the_list_of_calls_is_sound():
+    profile = json.loads((ROLE / "files/seccomp.json").read_text())
+    (rule,) = profile["syscalls"]
+    assert profile["defaultAction"] == "SCMP_ACT_ERRNO"
+    assert rule["names"] == sorted(set(rule["names"]))
+    assert {"name_to_handle_at", "open_by_handle_at", "accept"} <= set(rule["names"])
+    assert not {"mount", "ptrace", "bpf", "unshare", "setns", "keyctl", "init_module"} & set(rule["names"])
+
+
+def test_the_role_gives_the_image_its_user():
+    assert yaml.safe_load((ROLE / "defaults/main.yml").read_text())["nfs_container_uid"] == 10049
