@@ -72,7 +72,7 @@ def usual(store: SqlAlchemyStore, metrics: Sequence[Metric]) -> bool:
     """Whether the statement fits: MLflow's own store on PostgreSQL, and metrics as the API makes them of a request."""
     # Stores that derive from it look at more than the run, such as its workspace.
     return (
-        type(store) is SqlAlchemyStore
+        store.__class__ is SqlAlchemyStore
         and store.engine.driver == "psycopg2"
         and bool(metrics)
         and all(
