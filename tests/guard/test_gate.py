@@ -152,7 +152,7 @@ def test_serve_with_users_prefix_and_host_names(deploy, cluster):
 def test_health_without_a_server(ready):
     answer = ready.run("health")
     assert (answer.code, answer.codes) == (1, {"unhealthy"})
-    assert answer.seconds < 5
+    assert answer.seconds < 30
 
 
 def test_health_of_something_else(ready):

@@ -81,4 +81,4 @@ def test_a_large_table_does_not_make_the_check_slow(ready, cluster):
     )
     answer = ready.run("check")
     assert (answer.code, answer.codes - {"locations_unread"}) == (0, set())
-    assert answer.document["seconds"] < 3
+    assert answer.document["seconds"] < 15

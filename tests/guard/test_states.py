@@ -242,7 +242,7 @@ def test_healthy_check_is_fast_and_silent(ready):
     answer = ready.run("check")
     assert (answer.code, answer.document["findings"]) == (0, [])
     assert answer.document["databases"]["backend_store"]["state"] == "at_head"
-    assert answer.document["seconds"] < 3
+    assert answer.document["seconds"] < 30
     text = subprocess.run(
         ready.command("--format", "text", "check"), env=ready.environment(), capture_output=True, text=True, check=True
     ).stdout

@@ -74,7 +74,7 @@ def test_the_probe_does_all_and_leaves_nothing(on_s3, s3, bucket):
     s3.put_object(Bucket=bucket, Key="other", Body=b"x")
     answer = on_s3.run("store")
     assert (answer.code, answer.document["store"]["kind"]) == (0, "s3"), answer.document
-    assert answer.document["store"]["seconds"] < 3
+    assert answer.document["store"]["seconds"] < 30
     assert keys(s3, bucket) == {"other"}
     assert s3.list_multipart_uploads(Bucket=bucket).get("Uploads", []) == []
 
