@@ -151,7 +151,7 @@ CASES = [
     Case("nfs_client_count=0", ["nfs_client_count", "0", "1 to 16"], NFS),
     Case("images_nfs_reference=ganesha", ["images_nfs_reference", "ganesha", "registry"], NFS),
     # --- the server
-    Case("mlflow_server_artifacts_volume=nfs", ["mlflow_server_artifacts_volume", "nfs", "dict"], "local"),
+    Case("mlflow_server_artifacts_volume=nfs", ["mlflow_server_artifacts_volume", "dict"], "local"),
     Case("mlflow_server_workers=-1", ["mlflow_server_workers", "-1", "1 to 64"]),
     Case({"mlflow_server_workers": 65}, ["mlflow_server_workers", "65", "1 to 64"]),
     Case({"mlflow_server_workers": "many"}, ["mlflow_server_workers", "many", "int"]),
