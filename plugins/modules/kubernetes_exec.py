@@ -14,10 +14,9 @@ description:
 version_added: 0.1.0
 author:
   - the mlops.mlflow contributors (@mlops)
-requirements:
-  - kubernetes >= 24.2.0 (Python)
 extends_documentation_fragment:
   - mlops.mlflow.attributes
+  - mlops.mlflow.kubernetes
 attributes:
   check_mode:
     support: none
@@ -27,18 +26,6 @@ attributes:
     support: full
     details: As far as the commands are.
 options:
-  kubeconfig:
-    description: The kubeconfig file.
-    type: str
-    required: true
-  context:
-    description: The context in it.
-    type: str
-    required: true
-  namespace:
-    description: The namespace of the pods.
-    type: str
-    required: true
   commands:
     description: What is to be run. Arguments are visible to the cluster's administrators, so none may be a secret.
     type: list

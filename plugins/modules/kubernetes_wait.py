@@ -15,10 +15,9 @@ description:
 version_added: 0.1.0
 author:
   - the mlops.mlflow contributors (@mlops)
-requirements:
-  - kubernetes >= 24.2.0 (Python)
 extends_documentation_fragment:
   - mlops.mlflow.attributes
+  - mlops.mlflow.kubernetes
 attributes:
   check_mode:
     support: full
@@ -27,18 +26,6 @@ attributes:
   idempotent:
     support: full
 options:
-  kubeconfig:
-    description: The kubeconfig file.
-    type: str
-    required: true
-  context:
-    description: The context in it.
-    type: str
-    required: true
-  namespace:
-    description: The namespace of the workloads.
-    type: str
-    required: true
   workloads:
     description: What to wait for, such as V(StatefulSet/postgres). The kinds are V(Deployment), V(StatefulSet) and
       V(Job).
