@@ -13,6 +13,7 @@ from tests.runner.commands import ROOT, StageFailed
 
 GUARD = "mlflow-guard"
 PROVISION = "/usr/local/lib/mlops-mlflow/provision.sh"
+THIS_HOST = ROOT / "inventories/local/hosts.yml"
 UP = ("up", "--detach", "--wait", "--wait-timeout", "300", "--pull", "never")
 
 
@@ -30,7 +31,8 @@ def _reasons(document: dict) -> list[str]:
 class Deployment:
     """Its name is one that no user's deployment has, so nothing of theirs is ever touched."""
 
-    def __init__(self, playbook: str, port: int, prefix: str = "benchmark") -> None:
+    def __init__(self, playbook: str, port: int, prefix: str = "benchmark", inventory: Path = THIS_HOST) -> None:
+        self.inventory = inventory
         self.playbook = playbook
         self.port = port
         self.name = f"{prefix}-{playbook}"
@@ -52,7 +54,7 @@ class Deployment:
         done = perform(
             [
                 "ansible-playbook",
-                f"--inventory={ROOT}/inventories/local/hosts.yml",
+                f"--inventory={self.inventory}",
                 f"--extra-vars={json.dumps(variables)}",
                 f"playbooks/{name}.yml",
             ],
