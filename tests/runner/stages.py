@@ -132,6 +132,16 @@ def bed() -> Counts:
     return pytest("tests/beds/kubernetes")
 
 
+def machines() -> Counts:
+    counts = Counts()
+    refusal = bed_refusal("machine")
+    if refusal:
+        counts.skip(f"pytest tests/beds/machine: {refusal}")
+        return counts
+    docker.provide()
+    return pytest("tests/beds/machine")
+
+
 def minio() -> Counts:
     """single-az on MinIO, whose image is in no package: only where the image is here or can be pulled."""
     docker.provide()
@@ -236,6 +246,7 @@ STAGES = [
     ),
     # It takes an image of a deployment, so it comes after them.
     Stage("bed", "the Kubernetes node of the tests, where there can be one", bed, on_request=NODE),
+    Stage("machine", "the test machines, and single-az on one of them by SSH", machines, on_request=MACHINE),
     Stage("minio", "single-az on MinIO, where its image can be had", minio),
     Stage("clean", "nothing is left behind", clean),
 ]

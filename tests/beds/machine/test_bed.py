@@ -47,6 +47,12 @@ def _output(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
 
 
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
 def left() -> dict:
     """What a set could leave on the host."""
     processes = [line for line in _output("ps", "-eo", "args").splitlines() if f"/machines/{SET}" in line]
@@ -130,9 +136,7 @@ def test_a_delay_is_seen(machines) -> None:
 
 
 def test_a_port_of_the_machine_on_localhost(machines) -> None:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
+    port = free_port()
     run("mkdir -p /srv/web && echo there > /srv/web/file")
     run("systemd-run --quiet python3 -m http.server --bind 127.0.0.1 --directory /srv/web 8000")
     bed("forward", SET, str(port), "--to", "8000")
