@@ -18,7 +18,8 @@ def main(words: list[str]) -> int:
     try:
         deployment = chosen(given.deployment)
         url = deployment.public_url()
-        target = Target(deployment, url, given.seconds, given.playbook or "k8s", tuple(given.extra_vars))
+        playbook, variables = given.playbook or "k8s", tuple(given.extra_vars)
+        target = Target(deployment, url, given.seconds, playbook, variables, recovery=given.recovery)
         check(given.scenarios, target)
     except StepFailed as failure:
         print(failure, file=sys.stderr)

@@ -89,12 +89,12 @@ class Deployment:
                     return f"http://localhost:{binding['HostPort']}"
         raise StepFailed(f"The deployment {self.name} publishes no port.")
 
-    def wait_until_healthy(self) -> None:
-        end = time.monotonic() + HEALTHY_SECONDS
+    def wait_until_healthy(self, seconds: float = HEALTHY_SECONDS) -> None:
+        end = time.monotonic() + seconds
         while True:
             ill = [each.service for each in self.containers() if not each.healthy]
             if not ill:
                 return
             if time.monotonic() > end:
-                raise StepFailed(f"{', '.join(ill)} of {self.name} did not become healthy in {HEALTHY_SECONDS} s.")
+                raise StepFailed(f"{', '.join(ill)} of {self.name} did not become healthy in {seconds:g} s.")
             time.sleep(0.5)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.benchmark.processes import PLAYBOOK_SECONDS, StepFailed, perform
-from tests.resilience.engine import Deployment, docker
+from tests.resilience.engine import HEALTHY_SECONDS, Deployment, docker
 from tests.resilience.host import Host
 from tests.runner.commands import ROOT
 
@@ -25,7 +25,10 @@ STORES = ("seaweedfs", "minio")
 
 @dataclass(frozen=True)
 class Target:
-    """What is broken: the deployment, its address and its host, the seconds that it stays so, and its playbook."""
+    """What is broken: the deployment, its address and its host, the seconds that it stays so, and its playbook.
+
+    recovery: seconds after which all of it has to be healthy again.
+    """
 
     deployment: Deployment
     url: str
@@ -33,6 +36,7 @@ class Target:
     playbook: str
     extra_vars: tuple[str, ...] = ()
     host: Host = Host()
+    recovery: float = HEALTHY_SECONDS
 
 
 def kill_server(target: Target) -> None:

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from tests.benchmark.processes import StepFailed
-from tests.resilience.engine import Deployment, deployments
+from tests.resilience.engine import HEALTHY_SECONDS, Deployment, deployments
 from tests.resilience.faults import SCENARIOS, Scenario, Target, check
 from tests.resilience.host import at, forwarded
 from tests.resilience.report import table
@@ -46,13 +46,16 @@ def arguments(
     parser.add_argument("--processes", type=int, default=4, metavar="N", help="clients, 1 to 64 (default: 4)")
     parser.add_argument("--steady", type=float, default=8, metavar="SECONDS", help="of load before and after (8)")
     parser.add_argument("--seconds", type=float, default=15, metavar="SECONDS", help="that a fault lasts (15)")
+    parser.add_argument(
+        "--recovery", type=float, default=HEALTHY_SECONDS, metavar="SECONDS", help="until all is healthy again (180)"
+    )
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="for the records (default: resilience-<time>)")
     given = parser.parse_args(words)
     if not 1 <= given.processes <= 64:
         parser.error(f"--processes is {given.processes}: give 1 to 64")
-    for name, least in (("steady", 3), ("seconds", 1)):
-        if not least <= getattr(given, name) <= 600:
-            parser.error(f"--{name} is {getattr(given, name):g}: give {least} to 600 seconds")
+    for name, least in (("steady", 3), ("seconds", 1), ("recovery", 10)):
+        if not least <= getattr(given, name) <= 900:
+            parser.error(f"--{name} is {getattr(given, name):g}: give {least} to 900 seconds")
     return given
 
 
@@ -98,7 +101,7 @@ def main(words: list[str]) -> int:
             deployment = chosen(given.deployment)
             playbook = given.playbook or deployment.name
             url = deployment.public_url()
-            target = Target(deployment, url, given.seconds, playbook, tuple(given.extra_vars), host)
+            target = Target(deployment, url, given.seconds, playbook, tuple(given.extra_vars), host, given.recovery)
             check(given.scenarios, target)
             with forwarded(host, int(url.rsplit(":", 1)[1])):
                 return carry_out(given, target)

@@ -85,14 +85,14 @@ class ClusterDeployment:
                 found.append(each.metadata.name)
         return found
 
-    def wait_until_healthy(self) -> None:
-        end = time.monotonic() + HEALTHY_SECONDS
+    def wait_until_healthy(self, seconds: float = HEALTHY_SECONDS) -> None:
+        end = time.monotonic() + seconds
         while True:
             ill = self.unfinished()
             if not ill:
                 return
             if time.monotonic() > end:
-                raise StepFailed(f"{', '.join(ill)} of {self.name} did not become ready in {HEALTHY_SECONDS} s.")
+                raise StepFailed(f"{', '.join(ill)} of {self.name} did not become ready in {seconds:g} s.")
             time.sleep(0.5)
 
 

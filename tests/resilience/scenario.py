@@ -119,7 +119,7 @@ def _result(process: subprocess.Popen, folder: Path) -> dict:
 
 def perform_scenario(scenario: Scenario, target: Target, pace: Pace, folder: Path) -> Outcome:
     folder.mkdir(parents=True, exist_ok=True)
-    target.deployment.wait_until_healthy()
+    target.deployment.wait_until_healthy(target.recovery)
     say(f"{scenario.name}: {scenario.meaning}")
     with load(target.url, pace, folder) as process:
         begun(process, folder)
@@ -159,7 +159,7 @@ def _wait_for_recovery(target: Target, start: float) -> None:
     time.sleep(NOTICED_SECONDS)
     end = time.monotonic() + RECOVERY_SECONDS
     while True:
-        target.deployment.wait_until_healthy()
+        target.deployment.wait_until_healthy(target.recovery)
         missing = [each.server for each in _absences(target, start) if each.back is None]
         if not missing:
             return
