@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import itertools
 import os
 import time
 
 import pytest
 from mlflow.exceptions import MlflowException
-from mlflow_guard.folder import FolderArtifactRepository
+from mlflow_guard.folder import UNSENT_BYTES, FolderArtifactRepository
 from mlflow_guard.gate import as_uri
 
 SLOW_SECONDS = 0.5
@@ -64,6 +65,18 @@ def test_what_the_folder_does_not_take_is_told(tmp_path, monkeypatch, number, st
         upload(tmp_path, b"new")
     assert refused.value.get_http_status_code() == status
     assert files(tmp_path) == []
+
+
+def test_a_large_upload_never_leaves_much_unsent(tmp_path, monkeypatch):
+    """Or an NFS server answers nothing else for as long as all of it takes."""
+    sizes, send = [0], os.fdatasync
+    monkeypatch.setattr(os, "fdatasync", lambda file: (sizes.append(os.fstat(file).st_size), send(file)))
+    sent = [os.urandom(2**20) for _number in range(50)]
+    upload(tmp_path, *sent)
+    steps = [after - before for before, after in itertools.pairwise([*sizes, 50 * 2**20])]
+    assert len(steps) > 5
+    assert max(steps) <= UNSENT_BYTES
+    assert (tmp_path / "run/artifacts/model.bin").read_bytes() == b"".join(sent)
 
 
 def test_a_folder_that_may_not_be_written_to_is_told(tmp_path):

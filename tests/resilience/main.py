@@ -53,9 +53,9 @@ def arguments(
     given = parser.parse_args(words)
     if not 1 <= given.processes <= 64:
         parser.error(f"--processes is {given.processes}: give 1 to 64")
-    for name, least in (("steady", 3), ("seconds", 1), ("recovery", 10)):
-        if not least <= getattr(given, name) <= 900:
-            parser.error(f"--{name} is {getattr(given, name):g}: give {least} to 900 seconds")
+    for name, least, most in (("steady", 3, 600), ("seconds", 1, 600), ("recovery", 10, 1800)):
+        if not least <= getattr(given, name) <= most:
+            parser.error(f"--{name} is {getattr(given, name):g}: give {least} to {most} seconds")
     return given
 
 

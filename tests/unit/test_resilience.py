@@ -102,6 +102,7 @@ def test_nothing_may_be_lost_and_a_lost_server_may_fail_no_call(changes: dict, p
         (["--processes", "0"], "--processes is 0"),
         (["--steady", "1"], "--steady is 1"),
         (["--seconds", "601"], "--seconds is 601"),
+        (["--recovery", "9"], "--recovery is 9: give 10 to 1800 seconds"),
         (["--scenarios", "flood"], "kill-server"),
     ],
 )

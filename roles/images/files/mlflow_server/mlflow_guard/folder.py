@@ -27,6 +27,10 @@ from mlflow_guard.streamed_upload import Broken, in_pieces, in_thread
 # These last until somebody does something about them; after all others the next try may go well.
 LASTING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.ENAMETOOLONG}
 
+# The kernel would collect a whole artifact and send it at the end, and until that is done nobody else's question gets
+# through to an NFS server: the look at the marker comes too late, and the load balancer gives the server up.
+UNSENT_BYTES = 8 * 2**20
+
 
 @contextmanager
 def _reasons(what: str, path: str | None) -> Iterator[None]:
@@ -77,14 +81,24 @@ class FolderArtifactRepository(LocalArtifactRepository):
         file = os.fdopen(number, "wb")
         published = False
         try:
+            waiting = 0
             async for piece in in_pieces(chunks):
                 await in_thread(file.write, piece)
+                waiting += len(piece)
+                if waiting >= UNSENT_BYTES:
+                    await in_thread(self._send, file)
+                    waiting = 0
             await in_thread(self._publish, file, part, target)
             published = True
         finally:
             if not published:
                 # Also when the server stops, which cancels this.
                 await asyncio.shield(in_thread(self._discard, file, part))
+
+    @staticmethod
+    def _send(file: BinaryIO) -> None:
+        file.flush()
+        os.fdatasync(file.fileno())
 
     def _publish(self, file: BinaryIO, part: str, target: str) -> None:
         """What is acknowledged is on the server's disk, and whole."""
