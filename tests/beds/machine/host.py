@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.beds import packages, space
 from tests.beds.commands import BedFailed, say, tail, wait_for
 from tests.beds.machine import checks, disk, images, network, ssh
-from tests.beds.machine.settings import CACHE, HOST_ADDRESS, INTERFACE, NETMASK, Disk, MachineSet, address
+from tests.beds.machine.settings import CACHE, HOST_ADDRESS, INTERFACE, NETMASK, SETS, Disk, MachineSet, address
 
 # A file of each package, by which it is known to be there.
 PACKAGES = {
@@ -85,15 +85,27 @@ def kernel_words(machines: MachineSet, number: int, base: Disk, images_disk: Pat
     return words
 
 
+def processor(number: int) -> int:
+    """Which of this host's processors a machine gets.
+
+    The kernel follows each of its processes by ptrace. Where the two are on different processors, each call to the
+    kernel waits for the other one to wake up, and takes three times as long.
+    """
+    usable = sorted(os.sched_getaffinity(0))
+    sets = len(list(SETS.iterdir())) if SETS.exists() else 0
+    return usable[(sets + number) % len(usable)]
+
+
 def _start(machines: MachineSet, number: int, base: Disk, images_disk: Path | None, memory: int) -> subprocess.Popen:
     """A process namespace around each: with its first process, all of a machine's go."""
     say(f"Starting {machines.machine(number)}; its console is in {machines.log(number)}")
     kernel = kernel_words(machines, number, base, images_disk, memory)
     spaces = ["unshare", "--pid", "--mount-proc", "--fork", "--kill-child", "--"]
+    pinned = ["taskset", "--cpu-list", str(processor(number))]
     preload = ["env", f"LD_PRELOAD={base.registers}", str(disk.KERNEL)]
     with machines.log(number).open("ab") as output:
         return subprocess.Popen(
-            network.inside(machines, *spaces, *preload, *kernel),
+            network.inside(machines, *spaces, *pinned, *preload, *kernel),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
