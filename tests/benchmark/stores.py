@@ -29,6 +29,8 @@ from tests.runner.stages import port_is_free
 
 STORES = {"S3": "multi-az", "NFS": "multi-az-nfs"}
 DIRECTIONS = ("up", "down")
+# A test machine has one processor, on which MLflow starts slowly.
+PATIENCE = {"deployment_wait_timeout": 900, "load_balancer_settle_seconds": 300}
 COLOURS = {"S3": "#0284c7", "NFS": "#d97706"}
 
 Samples = dict[str, dict[str, list[float]]]
@@ -65,6 +67,7 @@ def measure(given: argparse.Namespace, host: Host) -> Samples:
     for number in range(1, given.repetitions + 1):
         for store, playbook in STORES.items():
             deployment = Deployment(playbook, given.port, inventory=host.inventory)
+            deployment.variables = {} if host.is_this else dict(PATIENCE)
             try:
                 say(f"{playbook}, {number} of {given.repetitions}: deploying")
                 deployment.deploy(timeout=BUILD_SECONDS)
