@@ -111,7 +111,7 @@ def scale(target: Target) -> None:
         deployment.apps.patch_namespaced_deployment_scale(
             "mlflow-server", deployment.namespace, {"spec": {"replicas": wanted}}
         )
-        deployment.wait_until_healthy()
+        deployment.wait_until_healthy(target.recovery)
 
 
 def rolling_change(target: Target) -> None:

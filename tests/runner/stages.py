@@ -122,24 +122,14 @@ def _molecule(command: str, scenario: str) -> bool:
     return run(["molecule", command, "--scenario-name", scenario], MOLECULE_GLOB="molecule/*/molecule.yml")
 
 
-def bed() -> Counts:
+def bed(name: str = "kubernetes") -> Counts:
     counts = Counts()
-    refusal = bed_refusal()
+    refusal = bed_refusal(name)
     if refusal:
-        counts.skip(f"pytest tests/beds/kubernetes: {refusal}")
+        counts.skip(f"pytest tests/beds/{name}: {refusal}")
         return counts
     docker.provide()
-    return pytest("tests/beds/kubernetes")
-
-
-def machines() -> Counts:
-    counts = Counts()
-    refusal = bed_refusal("machine")
-    if refusal:
-        counts.skip(f"pytest tests/beds/machine: {refusal}")
-        return counts
-    docker.provide()
-    return pytest("tests/beds/machine")
+    return pytest(f"tests/beds/{name}")
 
 
 def minio() -> Counts:
@@ -246,7 +236,7 @@ STAGES = [
     ),
     # It takes an image of a deployment, so it comes after them.
     Stage("bed", "the Kubernetes node of the tests, where there can be one", bed, on_request=NODE),
-    Stage("machine", "the test machines, and single-az on one of them by SSH", machines, on_request=MACHINE),
+    Stage("machine", "the test machines, and single-az on one by SSH", lambda: bed("machine"), on_request=MACHINE),
     Stage("minio", "single-az on MinIO, where its image can be had", minio),
     Stage("clean", "nothing is left behind", clean),
 ]

@@ -53,6 +53,16 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
+def skip_where_there_can_be_none(name: str) -> None:
+    try:
+        checks.privileges()
+        checks.system()
+        checks.tap()
+        checks.not_up(MachineSet(name))
+    except BedFailed as reason:
+        pytest.skip(str(reason))
+
+
 def left() -> dict:
     """What a set could leave on the host."""
     processes = [line for line in _output("ps", "-eo", "args").splitlines() if f"/machines/{SET}" in line]
@@ -67,13 +77,7 @@ def left() -> dict:
 
 @pytest.fixture(scope="module")
 def before() -> dict:
-    try:
-        checks.privileges()
-        checks.system()
-        checks.tap()
-        checks.not_up(MachineSet(SET))
-    except BedFailed as reason:
-        pytest.skip(str(reason))
+    skip_where_there_can_be_none(SET)
     return left()
 
 

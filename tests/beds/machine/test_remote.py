@@ -15,10 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.beds.commands import BedFailed
-from tests.beds.machine import checks
-from tests.beds.machine.settings import MachineSet
-from tests.beds.machine.test_bed import UP_SECONDS, bed, free_port
+from tests.beds.machine.test_bed import UP_SECONDS, bed, free_port, skip_where_there_can_be_none
 from tests.runner.commands import ROOT, environment
 
 SET = "remote"
@@ -76,13 +73,7 @@ def images(tmp_path_factory) -> list[str]:
 
 @pytest.fixture(scope="module")
 def remote(images, tmp_path_factory) -> Iterator[Remote]:
-    try:
-        checks.privileges()
-        checks.system()
-        checks.tap()
-        checks.not_up(MachineSet(SET))
-    except BedFailed as reason:
-        pytest.skip(str(reason))
+    skip_where_there_can_be_none(SET)
     inventory = tmp_path_factory.mktemp("inventory") / "hosts.yml"
     try:
         bed("up", SET, "--images", *images, timeout=UP_SECONDS)
