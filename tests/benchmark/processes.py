@@ -49,9 +49,9 @@ def dying_with_us(number: int = signal.SIGTERM) -> Callable[[], None]:
     return before_it_starts
 
 
-def _end(process: subprocess.Popen) -> None:
+def _end(process: subprocess.Popen, kindly: bool) -> None:
     """End a program and all that it started: in a session of their own, Ctrl-C does not reach them."""
-    for number, seconds in ((signal.SIGINT, 60), (signal.SIGKILL, 10)):
+    for number, seconds in ([(signal.SIGINT, 60)] if kindly else []) + [(signal.SIGKILL, 10)]:
         if process.poll() is not None:
             return
         with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
@@ -65,12 +65,13 @@ def perform(
     timeout: float = COMMAND_SECONDS,
     stdin: str = "",
     check: bool = True,
-    orphaned: int = signal.SIGTERM,
+    expendable: bool = False,
     **variables: str,
 ) -> subprocess.CompletedProcess:
     """Run a program to its end with the project's environment. A failure shows the last lines of what it said.
 
-    orphaned: the signal that the program gets if we are killed.
+    expendable: there is nothing that the program has to bring to an end, so it is killed where it is to end early, or
+    if we are killed; others are asked to end, and have a minute for it.
     """
     try:
         process = subprocess.Popen(
@@ -82,7 +83,7 @@ def perform(
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
-            preexec_fn=dying_with_us(orphaned),
+            preexec_fn=dying_with_us(signal.SIGKILL if expendable else signal.SIGTERM),
         )
     except FileNotFoundError as error:
         raise StepFailed(f"{error.filename} is missing: `make venv` installs the project's tools.") from None
@@ -91,7 +92,7 @@ def perform(
     except subprocess.TimeoutExpired:
         raise StepFailed(f"`{shlex.join(command)}` did not end within {timeout:.0f} seconds and was stopped.") from None
     finally:
-        _end(process)
+        _end(process, kindly=not expendable)
     if check and process.returncode:
         said = "\n".join((out + err).strip().splitlines()[-15:])
         raise StepFailed(f"`{shlex.join(command)}` ended with {process.returncode}:\n{said}")

@@ -9,7 +9,6 @@ with MLflow's own defaults behind nginx with its own defaults.
 from __future__ import annotations
 
 import json
-import signal
 import statistics
 import tempfile
 from pathlib import Path
@@ -31,15 +30,19 @@ WARM_UP_SECONDS = 8
 OURS, PLAIN = "ours", "mlflow server behind nginx, their own defaults"
 
 
-def run_load(url: str, profile: str, clients: int, seconds: float, *more: str) -> dict:
-    """What the load generator says of one run; a failed or lost call stops the benchmark."""
+def run_load(url: str, profile: str, clients: int, seconds: float, *more: str, **variables: str) -> dict:
+    """What the load generator says of one run; a failed or lost call stops the benchmark.
+
+    variables: of the clients' environment.
+    """
     with tempfile.TemporaryDirectory(prefix="mlops-mlflow-benchmark-") as folder:
         perform(
             ["python", "-m", "tests.load", "--url", url, "--profile", profile, "--processes", str(clients)]
             + ["--seconds", str(seconds), "--output", folder, "--fail-on-failed-calls", *more],
             timeout=seconds + 300,
-            # On SIGTERM it would read everything back first; its processes end when it is gone.
-            orphaned=signal.SIGKILL,
+            # Asked to end, it would finish its calls and read everything back first.
+            expendable=True,
+            **variables,
         )
         return json.loads((Path(folder) / "result.json").read_text(encoding="utf-8"))
 

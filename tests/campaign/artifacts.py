@@ -22,13 +22,13 @@ MEGABYTE = 10**6
 ROUNDS = 4
 
 
-def rates(url: str, large_mib: int, small: int) -> dict[str, list[float]]:
+def rates(url: str, large_mib: int, small: int, **variables: str) -> dict[str, list[float]]:
     """MB/s of the large file and of the small ones, up and down, in each round; 0 leaves one kind out.
 
-    1 MB is 1,000,000 bytes.
+    1 MB is 1,000,000 bytes. variables: of the client's environment.
     """
     words = ["python", "-m", "tests.campaign.artifacts", url, str(large_mib), str(small)]
-    done = perform(words, timeout=COMMAND_SECONDS, check=False)
+    done = perform(words, timeout=COMMAND_SECONDS, check=False, expendable=True, **variables)
     if done.returncode:
         raise StepFailed((done.stderr.strip().splitlines() or ["the process that sends them ended without a word"])[-1])
     return json.loads(done.stdout.splitlines()[-1])

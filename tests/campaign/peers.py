@@ -15,6 +15,16 @@ from tests.benchmark.plain_server import plain_server
 PLAIN, NGINX = "plain", "nginx"
 NAMES = {PLAIN: "mlflow server", NGINX: "behind nginx"}
 PROGRAM = "/opt/mlflow/bin/mlflow"
+# MLflow's client fetches artifacts from the store itself wherever the server says that it can sign URLs, and a plain
+# server signs them for the address that it has of the store. Here that is a name within the deployment's networks.
+CLIENT = {
+    "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",
+    "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",
+}
+CLIENT_NOTE = (
+    f"their clients have {' and '.join(CLIENT)} set to false, so that artifacts pass through the server: without it "
+    "each download hangs for minutes, since MLflow signs URLs with the store's name inside the deployment"
+)
 
 
 @contextlib.contextmanager

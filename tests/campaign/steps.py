@@ -21,7 +21,7 @@ from tests.benchmark.throughput import run_load
 from tests.campaign import artifacts, services
 from tests.campaign.deployments import COMPOSE, Candidate
 from tests.campaign.measures import TOTAL
-from tests.campaign.peers import NAMES, peers
+from tests.campaign.peers import CLIENT, CLIENT_NOTE, NAMES, peers
 from tests.campaign.refusals import check_name, check_port
 from tests.resilience import faults
 from tests.resilience.engine import Container
@@ -266,14 +266,30 @@ def break_it(cycle: Cycle) -> Samples:
 # --- peers ----------------------------------------------------------------------------------------------------------
 
 
-def _peer_artifacts(cycle: Cycle, name: str, url: str) -> Samples:
+def measure_peer(cycle: Cycle, name: str, url: str) -> Samples:
     """What a peer cannot do is worth knowing, and no problem of the deployment."""
+    given = cycle.given
     samples: Samples = {}
-    for kind, large, small in (("large", cycle.given.large, 0), ("small", 0, cycle.given.small)):
+
+    def training(clients: int, seconds: float) -> dict:
+        return run_load(url, "training", clients, seconds, *LOAD, **CLIENT)
+
+    def transfers(large: int, small: int) -> Samples:
+        return _medians(artifacts.rates(url, large, small, **CLIENT))
+
+    parts: dict[str, Callable[[], Samples]] = {
+        "warm-up": lambda: training(1, WARM_UP_SECONDS) and {},
+        "load, one client": lambda: _load_samples("one", training(1, given.seconds)),
+        "load, several clients": lambda: _load_samples("several", training(given.clients, given.seconds)),
+        "large artifacts": lambda: transfers(given.large, 0),
+        "small artifacts": lambda: transfers(0, given.small),
+    }
+    for part, measure in parts.items():
+        cycle.say(f"peer {NAMES[name]}: {part}")
         try:
-            samples |= _medians(artifacts.rates(url, large, small))
+            samples |= measure()
         except StepFailed as reason:
-            cycle.record["details"][f"{NAMES[name]}, {kind} artifacts"] = str(reason)
+            cycle.record["details"][f"{NAMES[name]}, {part}"] = str(reason)
     return samples
 
 
@@ -284,17 +300,10 @@ def _memory_of(containers: list[Container]) -> Samples:
 def measure_peers(cycle: Cycle) -> Samples:
     """The same loads and files; the names of the samples begin with the peer's."""
     samples: Samples = {}
-    given = cycle.given
+    cycle.record["details"]["peers"] = CLIENT_NOTE
     with peers(cycle.deployment) as ways:
         for name, (url, containers) in ways.items():
-            cycle.say(f"peer {NAMES[name]}")
-            run_load(url, "training", 1, WARM_UP_SECONDS, *LOAD)
-            found = {
-                **_load_samples("one", run_load(url, "training", 1, given.seconds, *LOAD)),
-                **_load_samples("several", run_load(url, "training", given.clients, given.seconds, *LOAD)),
-                **_peer_artifacts(cycle, name, url),
-                **_memory_of([services.by_name(each) for each in containers]),
-            }
+            found = measure_peer(cycle, name, url) | _memory_of([services.by_name(each) for each in containers])
             samples |= {f"peer.{name}.{key}": value for key, value in found.items()}
         # What stands for the same: what is between the clients and the data.
         public = [each for each in cycle.running.containers() if each.service.startswith(PUBLIC)]

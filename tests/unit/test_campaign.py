@@ -8,6 +8,7 @@ import argparse
 import copy
 import json
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -305,6 +306,33 @@ def test_a_server_that_does_not_answer_is_not_verified() -> None:
         steps.version(url)
 
 
+def test_what_a_peer_cannot_do_is_named_and_no_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def rates(url: str, large: int, small: int, **variables: str) -> dict:
+        asked.append(variables)
+        if large:
+            raise StepFailed("413 Request Entity Too Large")
+        return {"small_up": [2.0, 4.0, 3.0]}
+
+    def load(*words: object, **variables: str) -> dict:
+        asked.append(variables)
+        raise StepFailed("no answer")
+
+    monkeypatch.setattr(steps.artifacts, "rates", rates)
+    monkeypatch.setattr(steps, "run_load", load)
+    record = {"details": {}, "problems": []}
+    given = argparse.Namespace(large=32, small=30, seconds=7, clients=4)
+    cycle = Cycle(given, LOCAL, Recorded(), tmp_path, record, lambda text: None)
+    assert steps.measure_peer(cycle, "nginx", "http://127.0.0.1:1") == {"artifacts.small_up": 3.0}
+    assert record["problems"] == []
+    assert record["details"]["behind nginx, large artifacts"] == "413 Request Entity Too Large"
+    assert record["details"]["behind nginx, load, one client"] == "no answer"
+    # None of them waits for a store that clients do not reach.
+    assert all(each["MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD"] == "false" for each in asked)
+    assert len(asked) == 5
+
+
 def test_nothing_is_tested_that_was_not_deployed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     state = campaign(tmp_path)
     cycle = cycle_of(state, monkeypatch, deploys=False)
@@ -345,6 +373,25 @@ def test_what_a_killed_campaign_started_ends_with_it(tmp_path: Path) -> None:
         campaign.kill()
         campaign.wait()
     assert wait_for(lambda: not runs(child))
+
+
+def test_an_interrupted_load_ends_at_once(tmp_path: Path) -> None:
+    # As the load's processes do, which finish their calls first.
+    stubborn = "trap '' INT TERM; echo $$ > pid; while :; do sleep 0.1; done"
+    program = (
+        f"from tests.benchmark.processes import perform; perform(['sh', '-c', {stubborn!r}], cwd=F, expendable=True)"
+    )
+    campaign = subprocess.Popen(
+        [sys.executable, "-c", program.replace("F", repr(str(tmp_path)))], cwd=ROOT, stderr=subprocess.DEVNULL
+    )
+    try:
+        child = int(wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip()))
+        campaign.send_signal(signal.SIGINT)
+        campaign.wait(timeout=20)
+    finally:
+        campaign.kill()
+        campaign.wait()
+    assert not runs(child)
 
 
 def wait_for(condition: Callable[[], object]) -> object:
