@@ -212,8 +212,8 @@ class Stage:
 
 # Together with the others it would not fit into an hour on two cores with nothing in the cache.
 NODE = "it builds a Kubernetes node from source and takes a quarter of an hour"
-MACHINE = "it boots a machine with a kernel of its own, which starts MLflow slowly"
-ON_REQUEST = {"k8s": NODE, "multi-az-nfs": MACHINE}
+MACHINE = "it boots machines with kernels of their own, which start MLflow slowly"
+ON_REQUEST = {"k8s": NODE}
 
 
 STAGES = [
