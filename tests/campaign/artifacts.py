@@ -22,7 +22,7 @@ MEGABYTE = 10**6
 # A single transfer takes less than a second, and what else a machine does in that second is chance.
 ROUNDS = 4
 # Of the large file, in each round: a single one takes a fifth of a second, in which chance weighs much.
-DOWNLOADS = 5
+DOWNLOADS = 3
 
 
 def rates(url: str, large_mib: int, small: int, **variables: str) -> dict[str, list[float]]:
@@ -50,7 +50,7 @@ def measure(url: str, large_mib: int, small: int) -> dict[str, list[float]]:
                 files = make_files(Path(name), count, size, f"{kind}-{number}")
                 amount = count * size / MEGABYTE
                 up = seconds(lambda files=files: [side.upload(file) for file in files])
-                times = DOWNLOADS if kind == "large" else 1
+                times = DOWNLOADS if kind == "large" and number else 1
                 down = statistics.median(read_back(side, files) for _ in range(times))
                 for file in files:
                     file.unlink()
