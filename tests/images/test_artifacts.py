@@ -429,6 +429,13 @@ def test_a_missing_artifact_has_no_url(rig):
     assert (status, answer["error_code"]) == (404, "RESOURCE_DOES_NOT_EXIST")
 
 
+def test_a_missing_artifact_is_not_found(rig):
+    # With 500 MLflow's client would ask again and again.
+    status, answer = rig.ask(f"{ARTIFACTS}0/nowhere/missing.bin")
+    assert (status, answer["error_code"]) == (404, "RESOURCE_DOES_NOT_EXIST")
+    assert "missing.bin" in answer["message"]
+
+
 def test_the_server_advertises_downloads_and_no_uploads(rig):
     _status, answer = rig.ask("/api/3.0/mlflow/server-info")
     assert (answer["multipart_downloads_enabled"], answer["multipart_uploads_enabled"]) == (True, False)

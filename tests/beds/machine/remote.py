@@ -45,10 +45,14 @@ class Remote:
     port: int
     variables: dict[str, object] = field(default_factory=dict)
 
+    @property
+    def url(self) -> str:
+        return f"http://localhost:{self.port}"
+
     def play(self, playbook: str, *more: str, host: str = "") -> dict[str, int]:
         """What the last line of Ansible counts for the host, which is the machine unless another one is named."""
         names = {"deployment_name": self.name, "deployment": self.name, "deployment_public_port": self.port}
-        names |= {"mlflow_tracking_uri": f"http://localhost:{self.port}", **PATIENCE, **self.variables}
+        names |= {"mlflow_tracking_uri": self.url, **PATIENCE, **self.variables}
         first = f"{self.machines}-1"
         limit = f"--limit={first},localhost"
         said = ansible(f"--inventory={self.inventory}", limit, f"--extra-vars={json.dumps(names)}", playbook, *more)
@@ -56,7 +60,6 @@ class Remote:
 
     def train(self) -> None:
         """By the public port, from here."""
-        bed("forward", self.machines, str(self.port), "--to", str(self.port))
         assert self.play("playbooks/verify.yml", host="localhost")["ok"] == 2
 
     def run(self, line: str, number: int = 1) -> str:
@@ -97,6 +100,8 @@ def remote(
                 timeout=UP_SECONDS,
             )
             bed("inventory", machines, "--file", str(inventory))
-            yield Remote(machines, name, inventory, free_port(), variables)
+            found = Remote(machines, name, inventory, free_port(), variables)
+            bed("forward", machines, str(found.port), "--to", str(found.port))
+            yield found
         finally:
             bed("down", machines)

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit, urlunsplit
 from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import BAD_REQUEST, TEMPORARILY_UNAVAILABLE
+from mlflow.protos.databricks_pb2 import BAD_REQUEST, RESOURCE_DOES_NOT_EXIST, TEMPORARILY_UNAVAILABLE
 from mlflow.store.artifact.artifact_repo import ArtifactRepository, MultipartDownloadMixin, StreamUploadMixin
 from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository
 
@@ -53,6 +53,23 @@ def _reasons(key: str):
         raise MlflowException(
             f"The artifact store did not take {posixpath.basename(key)}: {type(error).__name__}: {error}",
             error_code=TEMPORARILY_UNAVAILABLE,
+        ) from error
+
+
+# To a GET, and to a HEAD, whose answer has no body with a name.
+ABSENT = ("NoSuchKey", "404")
+
+
+@contextmanager
+def _absence(key: str):
+    """404 for what is not there. With MLflow's 500 clients would ask for it again and again, for twelve seconds."""
+    try:
+        yield
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ABSENT:
+            raise
+        raise MlflowException(
+            f"The artifact store has no {posixpath.basename(key)} there.", error_code=RESOURCE_DOES_NOT_EXIST
         ) from error
 
 
@@ -98,7 +115,8 @@ class ProxiedS3ArtifactRepository(ArtifactRepository, StreamUploadMixin):
         return self._s3.list_artifacts(path)
 
     def _download_file(self, remote_file_path, local_path):
-        self._s3._download_file(remote_file_path, local_path)
+        with _absence(remote_file_path):
+            self._s3._download_file(remote_file_path, local_path)
 
     def delete_artifacts(self, artifact_path=None):
         self._s3.delete_artifacts(artifact_path)
