@@ -378,9 +378,10 @@ def test_what_a_killed_campaign_started_ends_with_it(tmp_path: Path) -> None:
 def test_an_interrupted_load_ends_at_once(tmp_path: Path) -> None:
     # As the load's processes do, which finish their calls first.
     stubborn = "trap '' INT TERM; echo $$ > pid; while :; do sleep 0.1; done"
-    program = (
-        f"from tests.benchmark.processes import perform; perform(['sh', '-c', {stubborn!r}], cwd=F, expendable=True)"
-    )
+    # What is started in the background ignores SIGINT until it is told otherwise, as the campaign does.
+    handler = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    imports = "from tests.benchmark.processes import perform"
+    program = f"{handler}; {imports}; perform(['sh', '-c', {stubborn!r}], cwd=F, expendable=True)"
     campaign = subprocess.Popen(
         [sys.executable, "-c", program.replace("F", repr(str(tmp_path)))], cwd=ROOT, stderr=subprocess.DEVNULL
     )
