@@ -414,3 +414,20 @@ def test_a_build_that_fails_shows_its_last_lines_and_the_remedy(fresh_role, imag
     assert "The image of MLflow could not be built. The last lines were:" in answer.text
     assert "Remedy: check that containers reach the package mirrors" in answer.text
     assert not fresh_role.record.exists()
+
+
+def test_taking_images_away_takes_only_the_role_s_own_files(role, tmp_path):
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    base, other = cache / "debian-bookworm-x86_64-0123456789ab.tar", cache / "mine.txt"
+    for file in (base, other):
+        file.touch()
+    include = {"name": "mlops.mlflow.images", "tasks_from": "absent"}
+    task = {"ansible.builtin.include_role": include, "vars": {"images_cache_dir": str(cache)}}
+    play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [task]}
+    role.playbook.write_text(json.dumps([play]))
+    # In check mode: the images of this machine are for others, too.
+    answer = role("--check", "--diff")
+    assert f'"path": "{base}"' in answer.text
+    assert f'"path": "{cache}"' not in answer.text
+    assert str(other) not in answer.text
