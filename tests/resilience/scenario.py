@@ -80,12 +80,10 @@ def load(url: str, pace: Pace, folder: Path) -> Iterator[subprocess.Popen]:
     try:
         yield process
     finally:
+        # Still there only after a failure or Ctrl-C: asked to end, it would finish its calls and read everything back.
         if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(60)
-            except subprocess.TimeoutExpired:
-                process.kill()
+            process.kill()
+            process.wait()
 
 
 def begun(process: subprocess.Popen, folder: Path) -> None:
