@@ -12,7 +12,8 @@ import shutil
 import statistics
 import urllib.request
 from collections.abc import Callable
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.benchmark.deployment import Deployment
@@ -47,7 +48,10 @@ SERVER_FAULTS = ("kill-server", "stop-server")
 
 @dataclass
 class Cycle:
-    """One turn of one deployment. record: its part of the document. say: tell what goes on."""
+    """One turn of one deployment. record: its part of the document. say: tell what goes on.
+
+    use: of each service, after the load with several clients.
+    """
 
     given: argparse.Namespace
     candidate: Candidate
@@ -55,6 +59,7 @@ class Cycle:
     folder: Path
     record: dict
     say: Callable[[str], None]
+    use: dict[str, services.Use] = field(default_factory=dict)
 
     @property
     def running(self) -> Running:
@@ -165,15 +170,18 @@ def load_one(cycle: Cycle) -> Samples:
 def load_several(cycle: Cycle) -> Samples:
     """With the CPU that each component takes meanwhile, the reading back included."""
     containers = cycle.running.containers()
-    before = services.use(containers, pss=False)
     results: list[dict] = []
-    took = seconds(
-        lambda: results.append(
-            run_load(cycle.deployment.url, "training", cycle.given.clients, cycle.given.seconds, *LOAD)
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        # The engine takes a second for its answer, and the clients take longer before their first call.
+        asked = thread.submit(services.use, containers, pss=False)
+        took = seconds(
+            lambda: results.append(
+                run_load(cycle.deployment.url, "training", cycle.given.clients, cycle.given.seconds, *LOAD)
+            )
         )
-    )
-    after = services.use(containers, pss=False)
-    cores = {f"cpu.{name}": (after[name].cpu - before[name].cpu) / took for name in after}
+        before = asked.result()
+    cycle.use = services.use(containers)
+    cores = {f"cpu.{name}": (each.cpu - before[name].cpu) / took for name, each in cycle.use.items()}
     if cores:
         cores[f"cpu.{TOTAL}"] = sum(cores.values())
     _keep(cycle, "several", results[0])
@@ -191,7 +199,8 @@ def transfer(cycle: Cycle) -> Samples:
 
 
 def memory(cycle: Cycle) -> Samples:
-    found = services.use(cycle.running.containers())
+    """Right after the load, which has asked for it; where the load failed, as it is now."""
+    found = cycle.use or services.use(cycle.running.containers())
     if not found:
         cycle.record["details"]["memory"] = "not measured: its services are no containers of this machine's engine"
         return {}

@@ -155,6 +155,21 @@ def test_health_without_a_server(ready):
     assert answer.seconds < 30
 
 
+def test_health_waits_for_a_server_that_starts(ready):
+    # Nothing listens at first, and then the endpoint says that the server is starting.
+    answer = ready.run("health", "--wait", "2")
+    assert (answer.code, answer.codes) == (1, {"unhealthy"})
+    assert 1.5 < answer.seconds < 10
+    with open(ready.folder / "server.log", "w") as log:
+        process = ready.start("serve", stdout=log, stderr=log)
+        try:
+            answer = ready.run("health", "--wait", "50", "--timeout", "60")
+            assert answer.code == 0, answer.stderr
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
 def test_health_of_something_else(ready):
     class Teapot(threading.Thread):
         def run(self):
@@ -167,7 +182,9 @@ def test_health_of_something_else(ready):
         listener.bind(("127.0.0.1", ready.port))
         listener.listen()
         Teapot(daemon=True).start()
-        answer = ready.run("health")
+        # It has started, so there is nothing to wait for.
+        answer = ready.run("health", "--wait", "7")
+    assert answer.seconds < 7
     assert answer.code == 1
     assert "403" in answer.finding("unhealthy")["message"]
 

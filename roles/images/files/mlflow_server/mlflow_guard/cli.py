@@ -81,7 +81,10 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("serve", parents=[common], help="check, then run `mlflow server` and watch it")
     commands.add_parser("store", parents=[common], help="prove the artifact store: put, get, multipart, list, delete")
     health = commands.add_parser("health", parents=[common], help="container health check")
-    health.add_argument("--timeout", type=float, default=8, metavar="SECONDS", help="time for the whole request (8)")
+    health.add_argument("--timeout", type=float, default=8, metavar="SECONDS", help="time for all of it (8)")
+    health.add_argument(
+        "--wait", type=float, default=0, metavar="SECONDS", help="how long to wait for a server that is starting (0)"
+    )
     commands.add_parser("selftest", parents=[common], help="whether the image has what the server's features need")
     return top
 
@@ -108,13 +111,13 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
-def _health(path: str, seconds: float):
+def _health(path: str, wait: float, seconds: float):
     """The health check needs only the arguments from the configuration file."""
     from mlflow_guard import health
 
     with open(path, "rb") as file:
         argv = json.load(file).get("argv") or []
-    return health.check(argv, seconds)
+    return health.check_when_started(argv, wait, seconds)
 
 
 def _schema(config, arguments, answer):
@@ -223,7 +226,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
     form = getattr(arguments, "format", "json")
     if arguments.command == "health":
         try:
-            fine, reason = _health(arguments.config, arguments.timeout)
+            fine, reason = _health(arguments.config, arguments.wait, arguments.timeout)
         except (OSError, ValueError, AttributeError) as error:
             fine, reason = False, f"{arguments.config}: {error}"
         document = {

@@ -12,11 +12,15 @@ import http.client
 import json
 import os
 import socket
+import time
 
 from mlflow_guard.variables import READINESS_PORT, readiness_port
 
 PATH = "/api/2.0/mlflow/experiments/search?max_results=1"
 SECONDS = 8.0
+# How the reasons end with which a server is on its way: the endpoint's own, and the kernel's where nothing listens yet.
+ON_ITS_WAY = ("server: starting", "Connection refused")
+POLL_SECONDS = 0.2
 
 
 def last_value(argv: list[str], names: tuple[str, ...], variable: str, default: str) -> str:
@@ -96,6 +100,19 @@ def check(argv: list[str], seconds: float = SECONDS) -> tuple[bool, str]:
         return False, f"{READINESS_PORT}: {error}"
     answer = ask_endpoint(port, seconds) if port else None
     return answer or ask_api(argv, seconds)
+
+
+def check_when_started(argv: list[str], wait: float, seconds: float = SECONDS) -> tuple[bool, str]:
+    """As `check`, but a server that is starting is asked again for up to `wait` of the `seconds` that all may take.
+
+    So whoever asks every few seconds learns of a start when it happens, and not at the next time.
+    """
+    begun = time.monotonic()
+    while True:
+        fine, reason = check(argv, max(POLL_SECONDS, begun + seconds - time.monotonic()))
+        if fine or not reason.endswith(ON_ITS_WAY) or time.monotonic() + POLL_SECONDS > begun + min(wait, seconds):
+            return fine, reason
+        time.sleep(POLL_SECONDS)
 
 
 def ask_api(argv: list[str], seconds: float) -> tuple[bool, str]:

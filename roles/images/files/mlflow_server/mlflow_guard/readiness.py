@@ -22,6 +22,8 @@ from mlflow_guard.answer import Problem
 from mlflow_guard.looks import Unready
 
 FRESH_SECONDS = 1.0
+# As long as a part has never been fine somebody waits for it.
+FIRST_FRESH_SECONDS = 0.2
 HEAD_BYTES = 8192
 HEAD_SECONDS = 2.0
 CONNECTIONS = 64
@@ -61,7 +63,8 @@ class Part:
     def begin(self) -> None:
         """Begin a look, unless one is under way or fresh."""
         with self.changed:
-            if not self.running and time.monotonic() - self.ended >= FRESH_SECONDS:
+            fresh = FRESH_SECONDS if self.was_fine else FIRST_FRESH_SECONDS
+            if not self.running and time.monotonic() - self.ended >= fresh:
                 self.begun, self.running = time.monotonic(), True
                 self.changed.notify_all()
 
