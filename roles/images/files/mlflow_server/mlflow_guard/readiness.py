@@ -91,7 +91,7 @@ class Readiness:
     def ready(self) -> tuple[int, dict]:
         """Status and document of /ready."""
         # A drain that begins before or during the looks decides, and does not wait for a part that hangs.
-        reasons = [] if self.draining else self._reasons(self.parts)
+        reasons = [] if self.draining else self._all_reasons()
         if self.draining:
             return 404, {"status": "draining"}
         if not self.parts or not self.parts[0].was_fine:
@@ -99,6 +99,14 @@ class Readiness:
         if reasons:
             return 503, {"status": "not ready", "reason": "; ".join(reasons)}
         return 200, {"status": "ready", "checked": [part.name for part in self.parts]}
+
+    def _all_reasons(self) -> list[str]:
+        """A web server that starts is looked at alone: the rest, asked for so often, would be in its way."""
+        if self.parts and not self.parts[0].was_fine:
+            reasons = self._reasons(self.parts[:1])
+            if reasons:
+                return reasons
+        return self._reasons(self.parts)
 
     def live(self) -> tuple[int, dict]:
         """Status and document of /live, which asks the web server alone."""
