@@ -3,7 +3,8 @@
 """The readiness endpoint: GET /ready for load balancers, GET /live for whoever restarts a server that hangs.
 
 It looks only when it is asked, at all parts at once, at most once a second, and never waits longer than its time: a
-part that hangs is an answer too. Each part has one thread, so a look that never returns stays the only one of its kind.
+part that hangs is an answer too. While the web server starts it looks at that alone, and five times a second. Each
+part has one thread, so a look that never returns stays the only one of its kind.
 """
 
 from __future__ import annotations
