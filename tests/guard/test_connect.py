@@ -104,6 +104,7 @@ def test_wrong_password(deployment, tmp_path):
     found = check(deployment, "database_auth_failed", 3)
     assert found["argument"] == "backend_store.server"
     assert "mlflow_server" in found["message"]
+    assert str(tmp_path / "wrong") in found["message"]
     assert "not this" not in found["message"]
 
 

@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
+import ast
+import io
 import json
 import os
 import re
 import subprocess
+import tokenize
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -188,6 +191,93 @@ def test_playbook_has_a_name_without_hyphen(name: str) -> None:
 @pytest.mark.parametrize("name", DEPLOYMENTS)
 def test_every_deployment_has_a_scenario(name: str) -> None:
     assert (ROOT / "molecule" / name / "molecule.yml").exists()
+
+
+# --- strings that lack their f -------------------------------------------------------------------------------------
+
+LAYOUT = {tokenize.NL, tokenize.NEWLINE, tokenize.COMMENT, tokenize.INDENT, tokenize.DEDENT}
+# From Python 3.12 on an f-string is several tokens.
+F_START, F_END = (getattr(tokenize, name, None) for name in ("FSTRING_START", "FSTRING_END"))
+
+
+def string_groups(text: str) -> list[list[tokenize.TokenInfo]]:
+    """Strings that stand together make one, and are a group; of an f-string in parts, the first part."""
+    groups: list[list[tokenize.TokenInfo]] = [[]]
+    depth = 0
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == F_START:
+            depth += 1
+            if depth == 1:
+                groups[-1].append(token)
+        elif token.type == F_END:
+            depth -= 1
+        elif depth or (token.type in LAYOUT and token.type != tokenize.NEWLINE):
+            continue
+        elif token.type == tokenize.STRING:
+            groups[-1].append(token)
+        else:
+            groups.append([])
+    return [group for group in groups if group]
+
+
+def is_f(token: tokenize.TokenInfo) -> bool:
+    return "f" in re.match(r"[A-Za-z]*", token.string)[0].lower()
+
+
+def expressions(literal: str) -> list[ast.expr]:
+    """What stands in single braces and would be an expression in an f-string."""
+    found = []
+    value = ast.literal_eval(literal)
+    for inside in re.findall(r"(?<!\{)\{([^{}\n]+)\}(?!\})", value) if isinstance(value, str) else []:
+        try:
+            found.append(ast.parse(inside.strip(), mode="eval").body)
+        except SyntaxError:
+            continue
+    return [each for each in found if any(isinstance(part, ast.Name) for part in ast.walk(each))]
+
+
+MORE_THAN_A_NAME = (ast.Attribute, ast.BoolOp, ast.Call, ast.IfExp, ast.Subscript)
+
+
+def lacking_f(text: str) -> list[int]:
+    """Lines with a string that was meant to be an f-string: with a name in braces beside one, or with more than a name.
+
+    A name alone may be a template's. Where it is a variable's too, ruff finds it (RUF027).
+    """
+    found = []
+    for group in string_groups(text):
+        beside = any(map(is_f, group))
+        for token in group:
+            meant = [] if is_f(token) else expressions(token.string)
+            if any(beside or isinstance(each, MORE_THAN_A_NAME) for each in meant):
+                found.append(token.start[0])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ('x = f"{a} with "\n', []),
+        ('x = (f"{a} with "\n  "{b.c or 1}")\n', [2]),
+        ('x = ("{b} with "\n  # why\n  f"{a}")\n', [1]),
+        ('x = "{login.user} may not"\n', [1]),
+        ('x = "{name} may not".format(name=1)\n', []),
+        ('x = [f"{a}", "{b}"]\n', []),
+        ('x = (f"{a}"\n  "{{b}} {} {1} { }")\n', []),
+        ('x = f"{a["b"]}"\ny = "{b}"\n' if F_START else 'y = "{b}"\n', []),
+    ],
+)
+def test_strings_that_lack_their_f_are_found(text: str, lines: list[int]) -> None:
+    assert lacking_f(text) == lines
+
+
+def test_no_string_lacks_its_f() -> None:
+    found = {
+        str(path): lines
+        for path, text in TEXTS.items()
+        if path.suffix == ".py" and path != Path(__file__).relative_to(ROOT) and (lines := lacking_f(text))
+    }
+    assert not found
 
 
 # --- the lock ------------------------------------------------------------------------------------------------------

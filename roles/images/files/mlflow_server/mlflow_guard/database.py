@@ -203,7 +203,7 @@ def classify(database: Database, login: Login, error: Exception, password: str |
     }.get(code, database.name)
     found = {
         "database_auth_failed": f"{database.description} does not accept {who} with the password of "
-        "{login.password_file or 'no file'}",
+        f"{login.password_file or 'no file'}",
         "database_missing": f"{database.description} does not exist",
         "database_no_connect_right": f"{who} may not connect to {database.description}",
         "database_not_a_database": f"what answers at {database.host}:{database.port} is no {database.dialect} server",
