@@ -26,20 +26,65 @@ STORE = {"host": "store", "port": 8333, "bucket": "mlflow"}
 ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
 API = "/api/2.0/mlflow/runs/get"
 MIB = 2**20
-SPOOFED = {
-    "X-Forwarded-For": "203.0.113.9",
-    "X-Forwarded-Proto": "https",
-    "X-Forwarded-Host": "evil.example",
-    "X-Forwarded-Port": "443",
-    "X-Real-IP": "203.0.113.9",
-    "Forwarded": "for=203.0.113.9",
+# Other ways to say who the client is. To a WSGI application a `_` is a `-`.
+SPOOFED = [
+    "X-Forwarded-For: 203.0.113.9",
+    "x-forwarded-for: 127.0.0.1",
+    "X_FORWARDED_FOR: 127.0.0.1",
+    "X-Forwarded_For: ::1",
+    "X-Forwarded-Proto: https",
+    "X_Forwarded_Proto: https",
+    "X-Forwarded-Host: evil.example",
+    "X-Forwarded-Port: 443",
+    "X-Forwarded-Prefix: /evil",
+    "X-Forwarded-Server: evil.example",
+    "X-Forwarded: for=127.0.0.1",
+    'Forwarded: for="[::1]";proto=https',
+    "FORWARDED: for=127.0.0.1",
+    "X-Real-IP: 127.0.0.1",
+    "X_Real_Ip: 127.0.0.1",
+    "X-Client-IP: 127.0.0.1",
+    "Client-IP: 127.0.0.1",
+    "True-Client-IP: 127.0.0.1",
+    "X-Cluster-Client-IP: 127.0.0.1",
+]
+# What comes from a trusted proxy, and the client; None for the proxy itself.
+SEEN = {
+    "nothing": ([], None),
+    "one": (["203.0.113.9"], "203.0.113.9"),
+    "a forged one before it": (["127.0.0.1, 203.0.113.9"], "203.0.113.9"),
+    "a header before it": (["127.0.0.1", "203.0.113.9"], "203.0.113.9"),
+    "several of both": (["127.0.0.1", "::1, 10.0.0.9", "198.51.100.2,203.0.113.9"], "203.0.113.9"),
+    "a second proxy": (["127.0.0.1, 203.0.113.9, 10.7.7.7"], "203.0.113.9"),
+    "a proxy by IPv6": (["127.0.0.1, 203.0.113.9, fd00::7"], "203.0.113.9"),
+    "a proxy by IPv4 in IPv6": (["127.0.0.1, 203.0.113.9, ::ffff:10.7.7.7"], "203.0.113.9"),
+    "five more proxies": (["198.51.100.1, 10.0.0.1, 10.0.0.2, 10.0.0.3, 10.0.0.4, 10.0.0.5, 10.0.0.6"], "10.0.0.2"),
+    "with a port": (["203.0.113.9:5123"], "203.0.113.9"),
+    "IPv6": (["::1, 2001:db8::9"], "2001:db8::9"),
+    "IPv6 in brackets": (["203.0.113.9, [2001:db8::9]:443"], None),
+    "own host": (["127.0.0.1"], None),
+    "own host, another": (["203.0.113.9, 127.8.8.8"], None),
+    "own host with a port": (["127.0.0.1:80"], None),
+    "own host by IPv6": (["::1"], None),
+    "own host by IPv4 in IPv6": (["::ffff:127.0.0.1"], None),
+    "own host behind a proxy": (["127.0.0.1, 10.7.7.7"], "10.7.7.7"),
+    "no address": (["203.0.113.9, 0.0.0.0"], None),
+    "unknown": (["203.0.113.9, unknown"], None),
+    "no word": (["203.0.113.9,"], None),
+    "no word behind a proxy": (["203.0.113.9, , 10.7.7.7"], "10.7.7.7"),
+    "not an address behind a proxy": (["203.0.113.9, x, 10.7.7.7"], "10.7.7.7"),
+    "a number": (["203.0.113.9, 2130706433"], None),
 }
 
 # What the role is given, each once in the same run of Ansible. A server that comes back has its full share at once, so
 # that no test has to wait for it.
 VARIANTS = {
     "tests": {"load_balancer_object_store": STORE, "load_balancer_slow_start_seconds": 0},
-    "trusted": {"load_balancer_trusted_proxies": ["127.0.0.0/8"], "load_balancer_slow_start_seconds": 0},
+    # What comes from outside of Docker's networks comes by one of their gateways, so everybody is a proxy here.
+    "trusted": {
+        "load_balancer_trusted_proxies": ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fd00::/8"],
+        "load_balancer_slow_start_seconds": 0,
+    },
     "defaults": {},
     "one-server": {"load_balancer_servers": [{"name": "alpha"}], "load_balancer_requests_per_worker": 0},
     "three-servers": {
@@ -393,37 +438,53 @@ def test_half_an_answer_is_an_error_and_not_a_broken_answer(balancer, mark):
     assert len(balancer.requests(mark)) == 1
 
 
-def forwarded(request: dict) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for name, value in request["headers"]:
-        if "forwarded" in name or "real" in name:
-            found.setdefault(name, []).append(value)
-    return found
+def seen_of(deployment: Deployment, *lines: str) -> dict[str, list[str]]:
+    """What a server is told of who the client is, after a request with these header lines as they are."""
+    with socket.create_connection(deployment.public, 20) as connection:
+        request = [f"GET {API} HTTP/1.1", "Host: localhost", "Connection: close", *lines, "", ""]
+        connection.sendall("\r\n".join(request).encode())
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        found: dict[str, list[str]] = {}
+        for name, value in json.loads(answer.read())["headers"]:
+            if re.search("forwarded|real|client", name.lower()):
+                found.setdefault(name.lower(), []).append(value)
+        return found
+
+
+def gateway(deployment: Deployment) -> str:
+    return deployment.inspect()["NetworkSettings"]["Networks"][f"{deployment.name}_public"]["Gateway"]
 
 
 def test_what_a_client_says_of_itself_is_dropped(balancer):
-    gateway = balancer.inspect()["NetworkSettings"]["Networks"][f"{balancer.name}_public"]["Gateway"]
-    for headers in ({}, SPOOFED):
-        seen = forwarded(balancer.ask("GET", API, headers=headers).document)
-        port = [str(balancer.public[1])]
-        assert seen == {"x-forwarded-for": [gateway], "x-forwarded-proto": ["http"], "x-forwarded-port": port}
+    told = {
+        "x-forwarded-for": [gateway(balancer)],
+        "x-forwarded-proto": ["http"],
+        "x-forwarded-port": [str(balancer.public[1])],
+    }
+    for lines in ([], SPOOFED, *([line] for line in SPOOFED)):
+        assert seen_of(balancer, *lines) == told, lines
 
 
-def test_what_a_trusted_proxy_says_is_kept(deploy):
+def test_a_trusted_proxy_says_who_the_client_is(deploy):
     deployment = deploy("trusted")
-    lines = [f"GET {API} HTTP/1.0", *(f"{name}: {value}" for name, value in SPOOFED.items()), "", ""]
-    program = 'exec 3<>/dev/tcp/127.0.0.1/5000 && printf %s "$0" >&3 && cat <&3'
-    done = run("docker", "exec", f"{deployment.name}-load-balancer-1", "bash", "-c", program, "\r\n".join(lines))
-    assert forwarded(json.loads(done.stdout.split("\n\n", 1)[1])) == {
-        "x-forwarded-for": ["203.0.113.9", "127.0.0.1"],
+    own = gateway(deployment)
+    for what, (values, client) in SEEN.items():
+        seen = seen_of(deployment, *SPOOFED[2:4], *(f"X-Forwarded-For: {value}" for value in values))
+        assert seen["x-forwarded-for"] == [client or own], what
+    lines = [*SPOOFED, "X-Forwarded-For: 203.0.113.9, 198.51.100.3", "X-Forwarded-Proto: http,  https"]
+    assert seen_of(deployment, *lines) == {
+        "x-forwarded-for": ["198.51.100.3"],
         "x-forwarded-proto": ["https"],
         "x-forwarded-host": ["evil.example"],
         "x-forwarded-port": ["443"],
-        "x-real-ip": ["203.0.113.9"],
-        "forwarded": ["for=203.0.113.9"],
+        "x-forwarded-prefix": ["/evil"],
     }
-    # The same from outside is not believed.
-    assert "203.0.113.9" not in forwarded(deployment.ask("GET", API, headers=SPOOFED).document)["x-forwarded-for"]
+    # The load balancer's own host is not the servers'.
+    request = f"GET {API} HTTP/1.0\r\n\r\n"
+    program = 'exec 3<>/dev/tcp/127.0.0.1/5000 && printf %s "$0" >&3 && cat <&3'
+    done = run("docker", "exec", f"{deployment.name}-load-balancer-1", "bash", "-c", program, request)
+    assert "127.0.0" not in done.stdout
 
 
 def test_a_large_upload_passes_through_without_being_kept(balancer, mark):

@@ -163,10 +163,15 @@ def get(url: str, **headers: str) -> tuple[int, str]:
 def serve(image, start, network, database):
     """Start `mlflow server` as a deployment does, and wait until it answers."""
 
-    def server(*options: str, docker: tuple[str, ...] = (), path: str = "/health"):
+    def server(
+        *options: str,
+        docker: tuple[str, ...] = (),
+        path: str = "/health",
+        program: tuple[str, ...] = ("mlflow", "server"),
+    ):
         container = start(
             image,
-            *("mlflow", "server", "--host", "0.0.0.0", "--port", "5000", "--backend-store-uri", URI, *options),
+            *(*program, "--host", "0.0.0.0", "--port", "5000", "--backend-store-uri", URI, *options),
             options=(*HARDENED, "--network", network, *docker),
         )
         url = f"http://{container.address}:5000"
@@ -304,6 +309,27 @@ print("all read back")
 """
 
 
+# As `mlflow-guard serve` starts it.
+GUARDED = ("python3", "-P", "-m", "mlflow_guard.launch")
+ASSISTANT = "/ajax-api/3.0/mlflow/assistant/config"
+ASK = """
+import http.client, json, sys
+host, method, path, headers = json.loads(sys.argv[1])
+connection = http.client.HTTPConnection(host, 5000, timeout=20)
+connection.putrequest(method, path)
+for name, value in [["Content-Length", "2"], ["Content-Type", "application/json"], *headers]:
+    connection.putheader(name, value)
+connection.endheaders(b"{}")
+print(connection.getresponse().status)
+"""
+
+
+def inside(container, path: str, host: str = "127.0.0.1", method: str = "GET", **headers: str) -> int:
+    """The status of an answer to a program in a container, on the server's own host unless it asks for another."""
+    words = json.dumps([host, method, path, list(headers.items())])
+    return int(container.exec("python3", "-c", ASK, words).stdout)
+
+
 def test_basic_auth_and_job_execution(serve, database, tmp_path):
     """What MLflow switches on by name: users in a database of their own, and the job queue with its six consumers."""
     database.exec("createdb", "-U", "postgres", "auth")
@@ -323,10 +349,14 @@ def test_basic_auth_and_job_execution(serve, database, tmp_path):
             *("--volume", f"{ini}:/etc/auth.ini:ro", "--env", "MLFLOW_AUTH_CONFIG_PATH=/etc/auth.ini"),
             *("--env", "MLFLOW_FLASK_SERVER_SECRET_KEY=key", "--env", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=true"),
         ),
+        program=GUARDED,
     )
     api = url + "/api/2.0/mlflow/experiments/get?experiment_id=0"
     assert get(api)[0] == 401
-    assert get(api, Authorization="Basic YWRtaW46aW1hZ2VzLXRlc3QtcGFzcw==")[0] == 200
+    login = {"Authorization": "Basic YWRtaW46aW1hZ2VzLXRlc3QtcGFzcw=="}
+    assert get(api, **login)[0] == 200
+    assert inside(server, ASSISTANT) == 401
+    assert inside(server, ASSISTANT, **login) == 403
     processes = until(
         lambda: [
             line
@@ -337,6 +367,35 @@ def test_basic_auth_and_job_execution(serve, database, tmp_path):
     )
     assert processes
     assert "Traceback" not in server.logs
+
+
+def test_the_assistant_is_closed_and_a_header_opens_nothing(serve, start, image, network):
+    """Two servers: one as it is by default, and one with the Assistant, whose settings are for its own host only."""
+    gateway = json.loads(run("docker", "network", "inspect", network).stdout)[0]["IPAM"]["Config"][0]["Gateway"]
+    open_one = ("--env", "MLFLOW_ENABLE_REMOTE_ASSISTANT=true", "--env", f"FORWARDED_ALLOW_IPS={gateway}")
+    options = ("--workers", "1", "--artifacts-destination", "/tmp/artifacts", "--allowed-hosts", "*")
+    no_jobs = ("--env", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false")
+    default, url = serve(*options, docker=(*no_jobs, "--env", "FORWARDED_ALLOW_IPS=*"), program=GUARDED)
+    for headers in ({}, {"X-Forwarded-For": "127.0.0.1"}):
+        for method in ("GET", "PUT"):
+            assert inside(default, ASSISTANT, method=method, **headers) == 403
+            assert inside(default, ASSISTANT, default.address, method, **headers) == 403
+    assert get(url + ASSISTANT, **{"X-Forwarded-For": "127.0.0.1"})[0] == 403
+
+    opened, url = serve(*options, docker=(*no_jobs, *open_one), program=GUARDED)
+    assert get(url + ASSISTANT)[0] == 200
+    assert inside(opened, ASSISTANT, method="PUT") == 200
+    other = start(image, "sleep", "600", options=("--network", network))
+    for value in ("127.0.0.1", "::1", "::ffff:127.0.0.1", "127.0.0.1:80", "[::1]:80", "203.0.113.9, 127.0.0.1"):
+        for name in ("X-Forwarded-For", "x-forwarded-for", "X_Forwarded_For", "X-Real-IP", "Forwarded"):
+            assert inside(other, ASSISTANT, opened.address, "PUT", **{name: value}) == 403, (name, value)
+    # From the proxy that is trusted here: this host, by the network's gateway. It adds whom it has seen, or nobody.
+    for value in ("127.0.0.1, 203.0.113.9", "::1,203.0.113.9:4711", "127.0.0.1", "::1", "127.0.0.1:80"):
+        headers = {"X-Forwarded-For": value, "Content-Type": "application/json"}
+        request = urllib.request.Request(url + ASSISTANT, b"{}", headers, method="PUT")
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request, timeout=10)
+        assert refused.value.code == 403, value
 
 
 def test_dumps_of_an_older_and_a_newer_server(image, images, start, network, database, tmp_path):

@@ -36,7 +36,10 @@ CASES: dict[str, dict[str, Any]] = {
         "mlflow_server_ingress": {"host": "mlflow.example.com", "class_name": "nginx", "tls_secret": "tls"},
         "kubernetes_url": "https://mlflow.example.com",
         "mlflow_server_service_type": "ClusterIP",
+        "mlflow_server_trusted_proxies": ["10.244.3.7", "fd00:1::/64"],
+        "mlflow_server_assistant_enabled": True,
     },
+    "open ingress": {"mlflow_server_ingress": {"host": "mlflow.example.com"}},
     "autoscaling": {"mlflow_server_autoscaling": {"max_replicas": 4, "cpu_percent": 70}, "mlflow_server_workers": 1},
     "minio": {"object_store": "minio", "mlflow_server_resources": {"requests": {"cpu": "1"}}},
 }
@@ -148,6 +151,19 @@ def given() -> dict[str, str]:
     wiring = yaml.safe_load((ROOT / "playbooks" / "vars" / "wiring.yml").read_text(encoding="utf-8"))
     names = wiring["deployment_generated_secrets"]
     return {name: ("A" * 43 + "=" if kind == "fernet" else f"given-{name}") for name, kind in names.items()}
+
+
+def test_only_named_proxies_say_who_the_client_is(plans) -> None:
+    """The node port stays open beside an Ingress, and everybody may send its headers there."""
+    for name, plan in plans.items():
+        for pod in pods(plan):
+            for container in pod["spec"]["containers"]:
+                variables = {each["name"]: each.get("value") for each in container.get("env", [])}
+                if "MLFLOW_DISABLE_TELEMETRY" not in variables:
+                    continue
+                known = name == "ingress"
+                assert variables.get("FORWARDED_ALLOW_IPS") == ("10.244.3.7,fd00:1::/64" if known else None), name
+                assert variables.get("MLFLOW_ENABLE_REMOTE_ASSISTANT") == ("true" if known else None), name
 
 
 def test_rights_are_asked_for_every_kind(plans) -> None:

@@ -27,7 +27,7 @@ from mlflow_guard.passfile import mysql_options, passfile_entries, write_private
 from mlflow_guard.revisions import mlflow_directory
 from mlflow_guard.schema_state import AT_HEAD
 from mlflow_guard.supervisor import Child
-from mlflow_guard.variables import seconds_from
+from mlflow_guard.variables import TRUSTED_PROXIES, seconds_from, trusted_proxies
 
 WAIT_SECONDS = 30
 PAUSE_SECONDS = 10
@@ -174,6 +174,8 @@ def environment_for(config: Config, folder: Path) -> dict[str, str]:
     for name, path in config.secret_environment.items():
         environment[name] = read_secret(f"secret_environment.{name}", path)
     environment |= {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+    if trusted := trusted_proxies():
+        environment[TRUSTED_PROXIES] = trusted
     return environment
 
 

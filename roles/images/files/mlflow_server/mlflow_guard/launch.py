@@ -31,16 +31,32 @@ FOREIGN_VARIABLES = (
 
 
 MLFLOW_APPLICATION = "mlflow.server.fastapi_app:app"
+# The same with shorter ways.
 APPLICATION = "mlflow_guard.web:app"
+# Whichever it is, this makes it.
+FACTORY = "mlflow_guard.application:create"
+# MODULE:NAME of the one meant, for that.
+WRAPPED = "MLFLOW_GUARD_APPLICATION"
+
+
+def wrapped(command: list[str], *, short: bool) -> tuple[list[str], dict[str, str]]:
+    """The web server's command with our factory for the application, and the variable that names the one meant."""
+    words = [str(word) for word in command]
+    if words[1:3] != ["-m", "uvicorn"]:
+        # Other servers run the Flask part alone, which has no Assistant.
+        return words, {}
+    *options, application = words
+    if short and application == MLFLOW_APPLICATION:
+        application = APPLICATION
+    return [*options, *([] if "--factory" in options else ["--factory"]), FACTORY], {WRAPPED: application}
 
 
 def become(command: list[str], *, extra_env: dict[str, str], **_options: object) -> NoReturn:
     """Become the web server, with the command and the variables that MLflow made for it."""
-    # The same application with shorter ways; with another one, such as that of basic-auth, nothing is changed.
-    words = [APPLICATION if word == MLFLOW_APPLICATION else str(word) for word in command]
+    words, variables = wrapped(command, short=True)
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execvpe(words[0], words, {**os.environ, **extra_env})
+    os.execvpe(words[0], words, {**os.environ, **extra_env, **variables})
 
 
 def main() -> None:
@@ -49,10 +65,18 @@ def main() -> None:
     from mlflow.cli import cli
     from mlflow.environment_variables import MLFLOW_SERVER_ENABLE_JOB_EXECUTION
 
-    # With jobs MLflow starts their runner after the web server, so there it stays the parent. A release of MLflow
-    # that starts its server otherwise stays it too, and only needs more memory.
-    if not MLFLOW_SERVER_ENABLE_JOB_EXECUTION.get() and hasattr(mlflow.server, "_exec_cmd"):
-        mlflow.server._exec_cmd = become
+    from mlflow_guard import application
+
+    start = getattr(mlflow.server, "_exec_cmd", None)
+    if start is None and application.assistant_prefix() and not application.is_asked_for():
+        sys.exit(f"This MLflow's Assistant cannot be closed: set {application.ASKED_FOR}=true to run it open.")
+
+    def beside(command: list[str], *, extra_env: dict[str, str] | None = None, **options: object) -> object:
+        words, variables = wrapped(command, short=False)
+        return start(words, extra_env={**(extra_env or {}), **variables}, **options)
+
+    # With jobs MLflow starts their runner after the web server, so there it stays the parent.
+    mlflow.server._exec_cmd = beside if MLFLOW_SERVER_ENABLE_JOB_EXECUTION.get() else become
     cli.main(["server", *sys.argv[1:]], prog_name="mlflow")
 
 

@@ -22,7 +22,7 @@ from mlflow_guard import health, looks
 from mlflow_guard.config import Config, wrong
 from mlflow_guard.launch import FOREIGN_VARIABLES
 from mlflow_guard.readiness import Endpoint, Readiness
-from mlflow_guard.variables import READINESS_PORT, readiness_port, seconds_from
+from mlflow_guard.variables import READINESS_PORT, TRUSTED_PROXIES, readiness_port, seconds_from, trusted_proxies
 
 STOPS = {signal.SIGTERM, signal.SIGINT}
 SIGNALS = STOPS | {signal.SIGCHLD}
@@ -44,6 +44,10 @@ def settings_for(config: Config) -> Settings:
         port = readiness_port()
     except ValueError as error:
         raise wrong(READINESS_PORT, str(error)) from None
+    try:
+        trusted_proxies()
+    except ValueError as error:
+        raise wrong(TRUSTED_PROXIES, str(error)) from None
     # A port that is no number is MLflow's own to refuse.
     with contextlib.suppress(ValueError):
         if port and port == health.place(list(config.argv))[1]:

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, the mlops.mlflow contributors
-"""Numbers from the environment. Only the standard library, for the supervisor and the health check."""
+"""Numbers and addresses from the environment. Only the standard library, for the supervisor and the health check."""
 
 from __future__ import annotations
 
+import ipaddress
 import os
 
+# Whose word on the client uvicorn takes.
+TRUSTED_PROXIES = "FORWARDED_ALLOW_IPS"
 READINESS_PORT = "MLFLOW_GUARD_READINESS_PORT"
 DEFAULT_READINESS_PORT = 5001
 
@@ -32,3 +35,14 @@ def readiness_port() -> int:
     if not (text.isascii() and text.isdigit() and int(text) < 65536):
         raise ValueError(f"a number from 1 to 65535, or 0 to switch the endpoint off, is needed and {text!r} was found")
     return int(text)
+
+
+def trusted_proxies() -> str:
+    """The proxies whose word on the client is believed, as uvicorn understands them. ValueError, with a sentence."""
+    text = os.environ.get(TRUSTED_PROXIES, "").strip()
+    words = [word.strip() for word in text.split(",")] if text not in ("", "*") else []
+    try:
+        # uvicorn takes a network with bits of a host for a name, and trusts nobody.
+        return ",".join(str(ipaddress.ip_network(word, strict=False)) for word in words) or text
+    except ValueError as error:
+        raise ValueError(f"addresses or networks, with commas between them, are needed, but {error}") from None
