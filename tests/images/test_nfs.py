@@ -8,12 +8,16 @@ Mounting takes a kernel with NFS; `molecule test -s multi-az-nfs` does that on a
 from __future__ import annotations
 
 import json
+import os
+import secrets
+import shutil
 import time
 
 import pytest
 import yaml
+from jinja2 import Environment, StrictUndefined
 
-from .conftest import ROOT, run, until
+from .conftest import LABEL, ROOT, run, until
 
 ROLE = ROOT / "roles/nfs"
 # CAP_DAC_READ_SEARCH alone.
@@ -97,3 +101,41 @@ def test_the_list_of_calls_is_sound():
 
 def test_the_role_gives_the_image_its_user():
     assert yaml.safe_load((ROLE / "defaults/main.yml").read_text())["nfs_container_uid"] == 10049
+
+
+@pytest.fixture
+def network():
+    """As the role plans it, with only the host and the server in it: its name and their addresses."""
+    name = f"images-test-{secrets.token_hex(4)}"
+    subnet = "10.213.40.0/29"
+    run("docker", "network", "create", "--label", LABEL, "--subnet", subnet, name)
+    yield name, "10.213.40.1", "10.213.40.2"
+    run("docker", "network", "rm", name)
+
+
+@pytest.mark.skipif(not shutil.which("nfs-cp"), reason="there is no nfs-cp (Debian's package libnfs-utils)")
+@pytest.mark.skipif(os.geteuid() != 0, reason="a port below 1024 takes root")
+def test_the_host_s_other_users_are_kept_out(network, start, image, tmp_path):
+    """By the role's own configuration: root calls from a port of root's, another user from one of everybody's."""
+    name, host, address = network
+    text = (ROLE / "templates/ganesha.conf.j2").read_text()
+    words = {"ansible_managed": "", "nfs_lease_seconds": 5, "nfs_container_uid": 10049, "__nfs_host_address": host}
+    file = tmp_path / "ganesha.conf"
+    # The client speaks 4.0 only.
+    spoken = Environment(undefined=StrictUndefined).from_string(text).render(words)
+    file.write_text(spoken.replace("Minor_Versions = 2;", "Minor_Versions = 0, 2;"))
+    file.chmod(0o644)
+    options = (*HARDENED, *SECCOMP, "--cap-add", "DAC_READ_SEARCH", "--network", name, "--ip", address)
+    server = start(image, options=(*options, "--volume", f"{file}:/etc/ganesha/ganesha.conf:ro"))
+    until(lambda: healthy(server), "the NFS server answers")
+    source = tmp_path / "source"
+    source.write_text("artifact")
+
+    def copied(target: str, *prefix: str) -> bool:
+        url = f"nfs://{address}/export/{target}?version=4"
+        return run(*prefix, "timeout", "10", "nfs-cp", str(source), url, check=False).returncode == 0
+
+    # For as long as a grace period nothing is opened.
+    until(lambda: copied("of-root"), "root is let in", seconds=20)
+    assert not copied("of-another", "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    assert server.exec("ls", "/srv/nfs/export").stdout.split() == ["of-root"]

@@ -137,6 +137,7 @@ CASES = [
     Case({"nfs_mount_options": ["nfsvers=4.2,soft"]}, ["nfs_mount_options", "nfsvers=4.2,soft", "commas"], NFS),
     Case({"nfs_mount_options": ["nfsvers=4.2", "soft"]}, ["nfs_mount_options", "soft", "lost"], NFS),
     Case({"nfs_mount_options": ["nfsvers=4.2", "ro"]}, ["nfs_mount_options", "ro", "leave it out"], NFS),
+    Case({"nfs_mount_options": ["nfsvers=4.2", "noresvport"]}, ["nfs_mount_options", "noresvport", "leave"], NFS),
     Case({"nfs_mount_options": ["hard"]}, ["nfs_mount_options", "hard", "nfsvers=4.2"], NFS),
     Case({"nfs_mount_options": ["nfsvers=3"]}, ["nfs_mount_options", "nfsvers=3", "nfsvers=4.2"], NFS),
     Case({"nfs_mount_options": ["nfsvers=4.1"]}, ["nfs_mount_options", "nfsvers=4.1", "4.2 only"], NFS),

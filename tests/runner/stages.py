@@ -78,6 +78,7 @@ def images() -> Counts:
     docker.provide()
     # Where it cannot be installed, the tests that need a registry skip themselves, and are counted and named.
     run(["ansible-playbook", "tests/beds/registry.yml"])
+    package("nfs-cp", "libnfs-utils")
     return pytest("tests/images", "--numprocesses=2", "--dist=loadfile")
 
 
