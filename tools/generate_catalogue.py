@@ -44,19 +44,108 @@ FIRST, LAST = (2, 0, 0), (3, 17, 2)
 OLD_REQUIREMENTS = ["mlflow-skinny==2.15.1", "protobuf<5", "databricks-cli", "entrypoints", "pytz", "setuptools<81"]
 ENVIRONMENTS = {
     "old": {"until": (2, 15, 99), "requirements": OLD_REQUIREMENTS},
-    "modern": {"until": LAST, "requirements": ["mlflow-skinny==3.17.2", "gunicorn"]},
+    "modern": {"until": LAST, "requirements": ["mlflow-skinny==3.17.2", "gunicorn", "waitress", "boto3"]},
 }
 
-# Runs in the modern environment: the words that uvicorn and gunicorn take, for --uvicorn-opts and --gunicorn-opts.
+# Runs in the modern environment: the words of the web servers' own command lines, for --uvicorn-opts and the like, each
+# with what it takes. gunicorn and waitress say less than click does; what their own converters accept says the rest.
 SERVERS_PROGRAM = r"""
+import ast
+import inspect
 import json
-import uvicorn
-from gunicorn.config import KNOWN_SETTINGS
+import textwrap
 
-print(json.dumps({
-    "uvicorn": sorted(flag for param in uvicorn.main.params for flag in [*param.opts, *param.secondary_opts]),
-    "gunicorn": sorted(flag for setting in KNOWN_SETTINGS for flag in setting.cli or []),
-}))
+import click
+import uvicorn.config
+from gunicorn import config, glogging, workers
+from waitress import adjustments
+
+ENDINGS = ("file", "dir")  # of the names of options that name a file or folder of the server
+
+
+def of_click(param):
+    if param.is_flag:
+        return {"kind": "flag"}
+    kind = param.type
+    if isinstance(kind, click.Choice):
+        return {"kind": "choice", "choices": [getattr(word, "value", word) for word in kind.choices]}
+    if isinstance(kind, click.Path) or param.name.endswith(ENDINGS) or param.name in ("ssl_ca_certs", "uds"):
+        return {"kind": "path"}
+    names = {"loop": "LOOP_FACTORIES", "http": "HTTP_PROTOCOLS", "ws": "WS_PROTOCOLS"}.get(param.name)
+    if names:  # a name of uvicorn's own, or module:attribute
+        return {"kind": "name", "choices": sorted(getattr(uvicorn.config, names))}
+    return {"kind": {"integer": "int", "boolean": "bool"}.get(kind.name, kind.name)}
+
+
+def of_gunicorn(setting):
+    if setting.action in ("store_true", "store_const"):
+        return {"kind": "flag"}
+    if setting.name == "loglevel":  # gunicorn takes any other word as info
+        return {"kind": "choice", "choices": sorted(glogging.Logger.LOG_LEVELS), "any_case": True}
+    if setting.name == "worker_class":  # a name of gunicorn's own, or a path with dots
+        return {"kind": "name", "choices": sorted(workers.SUPPORTED_WORKERS)}
+    validator = inspect.unwrap(getattr(setting.validator, "__func__", setting.validator))
+
+    def accepts(word):
+        try:
+            setting.type and setting.type(word)
+            validator(word)
+        except Exception:
+            return False
+        return True
+
+    record = {"optional": True} if getattr(setting, "nargs", None) == "?" else {}
+    if setting.name not in ("user", "group") and not accepts("a-word"):
+        if accepts("7") or setting.type is int:
+            return {"kind": "octal"} if accepts("0o17") else {"kind": "int", "minimum": 0}
+        if accepts("10.0.0.1"):
+            return {"kind": "addresses"}
+        words = {node.value for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(validator))))
+                 if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+        words |= {word for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(validator))))
+                  if isinstance(node, ast.Name) and isinstance(getattr(config, node.id, None), (dict, frozenset, set))
+                  for word in getattr(config, node.id)}
+        choices = sorted(word for word in words if word.strip(" ,") and accepts(word))
+        if len(choices) > 1:
+            return {"kind": "list" if accepts(",".join(choices)) else "choice", "choices": choices, **record}
+    if setting.name.endswith(ENDINGS) or setting.name in ("config", "ca_certs", "chdir", "logconfig", "logconfig_json"):
+        return {"kind": "path"}
+    return {"kind": "text", **record}
+
+
+def of_waitress(name, convert):
+    if convert is int:
+        return {"kind": "int", "minimum": 0}
+    if convert is adjustments.asoctal:
+        return {"kind": "octal"}
+    if name == "trusted_proxy_headers":
+        return {"kind": "words", "choices": sorted(adjustments.KNOWN_PROXY_HEADERS)}
+    return {"kind": "text"}
+
+
+answer = {"uvicorn": {}, "gunicorn": {}, "waitress": {"--help": {"kind": "flag"}, "--call": {"kind": "flag"}}}
+for param in uvicorn.main.params:
+    if isinstance(param, click.Option):
+        for flag in [*param.opts, *param.secondary_opts]:
+            answer["uvicorn"][flag] = of_click(param)
+for setting in config.KNOWN_SETTINGS:
+    for flag in setting.cli or []:
+        answer["gunicorn"][flag] = of_gunicorn(setting())
+for name, convert in adjustments.Adjustments._params:
+    flag = name.replace("_", "-")
+    if convert is adjustments.asbool:
+        answer["waitress"]["--" + flag] = answer["waitress"]["--no-" + flag] = {"kind": "flag"}
+    else:
+        answer["waitress"]["--" + flag] = of_waitress(name, convert)
+print(json.dumps(answer))
+"""
+
+# What boto3 takes as ExtraArgs of an upload, for MLFLOW_S3_UPLOAD_EXTRA_ARGS.
+UPLOAD_PROGRAM = """
+import json
+from boto3.s3.transfer import S3Transfer
+
+print(json.dumps(sorted(S3Transfer.ALLOWED_UPLOAD_ARGS)))
 """
 
 
@@ -73,7 +162,7 @@ introspection = load_introspection()
 
 
 # Sets of names of which each lives from one release to another; MLFLOW_ is cut off the names of variables.
-LIVES = ("environment", "switches", "switches_on", "artifact_schemes")
+LIVES = ("environment", "switches", "switches_on", "integers", "fractions", "pool_classes", "artifact_schemes")
 
 
 def version_key(version: str) -> tuple[int, ...]:
@@ -166,10 +255,10 @@ def describe_release(version: str, use_cache: bool = True) -> dict[str, Any]:
     return record
 
 
-def describe_servers() -> dict[str, list[str]]:
-    """The command line words of the web servers that MLflow starts."""
-    command = [environment_python(".".join(map(str, LAST))), "-c", SERVERS_PROGRAM]
-    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+def ask_modern(program: str) -> Any:
+    """What a program prints in the environment of the newest release."""
+    command = [environment_python(".".join(map(str, LAST))), "-W", "ignore", "-c", program]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1])
 
 
 def spans(positions: list[int]) -> list[list[int]]:
@@ -207,6 +296,9 @@ def condense(records: list[dict[str, Any]]) -> dict[str, Any]:
             "environment": record["environment"],
             "switches": record["switches"],
             "switches_on": [name for name, default in record["switches"].items() if default],
+            "integers": [name for name, kind in record["numbers"].items() if kind == "int"],
+            "fractions": [name for name, kind in record["numbers"].items() if kind == "float"],
+            "pool_classes": record["pool_classes"],
             "artifact_schemes": record["artifact_schemes"],
         }
         for kind, names in present.items():
@@ -225,7 +317,8 @@ def condense(records: list[dict[str, Any]]) -> dict[str, Any]:
         "tracking_counts": [len(record["tracking_revisions"]) for record in records],
         "auth_revisions": longest_chain([record["auth_revisions"] for record in records]),
         "auth_counts": [len(record["auth_revisions"]) for record in records],
-        "server_options": describe_servers(),
+        "server_options": ask_modern(SERVERS_PROGRAM),
+        "upload_arguments": ask_modern(UPLOAD_PROGRAM),
         **{
             kind: {name: spans(positions) for name, positions in sorted(names.items())} for kind, names in lives.items()
         },
@@ -258,8 +351,16 @@ def render(table: dict[str, Any]) -> str:
     parts.append(' "options": {\n' + ",\n".join(variants) + "\n }")
     for name in ("tracking_revisions", "tracking_counts", "auth_revisions", "auth_counts"):
         parts.append(f' "{name}": {wrapped(table[name])}')
+    servers = []
     for server, words in table["server_options"].items():
-        parts.append(f' "{server}_options": {wrapped(words)}')
+        # Words that take the same are kept together: what they take, then the words.
+        groups: dict[str, list[str]] = {}
+        for word, takes in sorted(words.items()):
+            groups.setdefault(json.dumps(takes), []).append(word)
+        lines = [f"[{takes}, {wrapped(names, ' ')}]" for takes, names in sorted(groups.items())]
+        servers.append(f'  "{server}": [\n  ' + ",\n  ".join(lines) + "\n  ]")
+    parts.append(' "server_options": {\n' + ",\n".join(servers) + "\n }")
+    parts.append(f' "upload_arguments": {wrapped(table["upload_arguments"])}')
     for kind in LIVES:
         # Names with the same life are kept together: the spans, then the names.
         groups: dict[str, list[str]] = {}

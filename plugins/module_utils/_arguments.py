@@ -62,6 +62,7 @@ class Request(NamedTuple):
     secret_environment: tuple[str, ...] = ()
     drivers: tuple[str, ...] = ()
     auth_database_uri: str | None = None
+    readable_paths: tuple[str, ...] = ()
 
 
 class Resolved(NamedTuple):

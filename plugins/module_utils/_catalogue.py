@@ -38,6 +38,8 @@ class Release(NamedTuple):
     auth_revisions: list[str]
     variables: frozenset
     switches: dict[str, bool]
+    numbers: dict[str, str]  # variables that are converted to a number: "int" or "float"
+    pool_classes: frozenset
     artifact_schemes: frozenset
 
 
@@ -67,6 +69,8 @@ def make_release(record: dict[str, Any]) -> Release:
         auth_revisions=record["auth_revisions"],
         variables=frozenset(record["environment"]),
         switches=record["switches"],
+        numbers=record["numbers"],
+        pool_classes=frozenset(record["pool_classes"]),
         artifact_schemes=frozenset(record["artifact_schemes"]),
     )
 
@@ -89,8 +93,7 @@ class Catalogue:
         self.releases: list[str] = self._data["releases"]
         self.tracking_revisions: list[str] = self._data["tracking_revisions"]
         self.auth_revisions: list[str] = self._data["auth_revisions"]
-        self.uvicorn_options = frozenset(self._data["uvicorn_options"])
-        self.gunicorn_options = frozenset(self._data["gunicorn_options"])
+        self.upload_arguments = frozenset(self._data["upload_arguments"])
 
     @property
     def newest(self) -> str:
@@ -113,6 +116,11 @@ class Catalogue:
             auth_revisions=self.auth_revisions[: self._data["auth_counts"][position]],
             variables=self._names("environment", position),
             switches={name: name in on for name in self._names("switches", position)},
+            numbers={
+                **dict.fromkeys(self._names("integers", position), "int"),
+                **dict.fromkeys(self._names("fractions", position), "float"),
+            },
+            pool_classes=self._names("pool_classes", position, prefix=""),
             artifact_schemes=self._names("artifact_schemes", position, prefix=""),
         )
 
@@ -131,6 +139,12 @@ class Catalogue:
         short = name[len("MLFLOW_") :] if name.startswith("MLFLOW_") else name
         spans = [span for life, names in self._data["environment"] if short in " ".join(names).split() for span in life]
         return self._merge(spans)
+
+    def server_words(self, server: str) -> dict[str, dict[str, Any]]:
+        """The words of a web server's command line, each with what it takes."""
+        return {
+            word: takes for takes, lines in self._data["server_options"][server] for word in " ".join(lines).split()
+        }
 
     def option_names(self) -> list[str]:
         """All options of all releases, in the order in which `argv` is written."""

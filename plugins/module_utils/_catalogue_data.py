@@ -105,38 +105,142 @@ DATA = r"""
   1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
   1, 1, 1, 1, 1, 2, 2, 2, 3, 4, 4, 4, 5, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7
  ],
- "uvicorn_options": [
-  "--access-log", "--app-dir", "--backlog", "--date-header", "--env-file", "--factory", "--fd",
-  "--forwarded-allow-ips", "--h11-max-incomplete-event-size", "--header", "--host", "--http", "--http2",
-  "--interface", "--lifespan", "--limit-concurrency", "--limit-max-requests", "--limit-max-requests-jitter",
-  "--log-config", "--log-level", "--loop", "--no-access-log", "--no-date-header", "--no-proxy-headers",
-  "--no-server-header", "--no-use-colors", "--port", "--proxy-headers", "--reload", "--reload-delay",
-  "--reload-dir", "--reload-exclude", "--reload-include", "--reset-contextvars", "--root-path",
-  "--server-header", "--ssl-ca-certs", "--ssl-cert-reqs", "--ssl-certfile", "--ssl-ciphers", "--ssl-keyfile",
-  "--ssl-keyfile-password", "--ssl-version", "--timeout-graceful-shutdown", "--timeout-keep-alive",
-  "--timeout-worker-healthcheck", "--uds", "--use-colors", "--version", "--workers", "--ws", "--ws-max-queue",
-  "--ws-max-size", "--ws-per-message-deflate", "--ws-ping-interval", "--ws-ping-timeout", "app"
- ],
- "gunicorn_options": [
-  "--access-logfile", "--access-logformat", "--asgi-disconnect-grace-period", "--asgi-lifespan", "--asgi-loop",
-  "--backlog", "--bind", "--ca-certs", "--capture-output", "--casefold-http-method", "--cert-reqs", "--certfile",
-  "--chdir", "--check-config", "--ciphers", "--config", "--control-socket", "--control-socket-mode", "--daemon",
-  "--dirty-app", "--dirty-graceful-timeout", "--dirty-threads", "--dirty-timeout", "--dirty-workers",
-  "--disable-redirect-access-to-syslog", "--do-handshake-on-connect", "--dogstatsd-tags",
-  "--enable-backlog-metric", "--enable-stdio-inheritance", "--env", "--error-logfile", "--forwarded-allow-ips",
-  "--forwarder-headers", "--graceful-timeout", "--group", "--header-map", "--http-parser", "--http-protocols",
-  "--http2-cleartext", "--http2-initial-window-size", "--http2-max-concurrent-streams", "--http2-max-frame-size",
-  "--http2-max-header-list-size", "--initgroups", "--keep-alive", "--keyfile", "--limit-request-field_size",
-  "--limit-request-fields", "--limit-request-line", "--log-config", "--log-config-json", "--log-file",
-  "--log-level", "--log-syslog", "--log-syslog-facility", "--log-syslog-prefix", "--log-syslog-to",
-  "--logger-class", "--max-requests", "--max-requests-jitter", "--name", "--no-control-socket", "--no-sendfile",
-  "--paste", "--paste-global", "--paster", "--permit-obsolete-folding", "--permit-unconventional-http-method",
-  "--permit-unconventional-http-version", "--pid", "--preload", "--print-config", "--protocol",
-  "--proxy-allow-from", "--proxy-protocol", "--pythonpath", "--reload", "--reload-engine", "--reload-extra-file",
-  "--reuse-port", "--root-path", "--spew", "--ssl-version", "--statsd-host", "--statsd-prefix",
-  "--strip-header-spaces", "--suppress-ragged-eofs", "--threads", "--timeout", "--umask", "--user",
-  "--uwsgi-allow-from", "--websocket-max-message-size", "--worker-class", "--worker-connections",
-  "--worker-tmp-dir", "--workers", "-D", "-R", "-b", "-c", "-e", "-g", "-k", "-m", "-n", "-p", "-t", "-u", "-w"
+ "server_options": {
+  "uvicorn": [
+  [{"kind": "bool"}, [
+  "--ws-per-message-deflate"
+ ]],
+  [{"kind": "choice", "choices": ["auto", "asgi3", "asgi2", "wsgi"]}, [
+  "--interface"
+ ]],
+  [{"kind": "choice", "choices": ["auto", "on", "off"]}, [
+  "--lifespan"
+ ]],
+  [{"kind": "choice", "choices": ["critical", "error", "warning", "info", "debug", "trace"]}, [
+  "--log-level"
+ ]],
+  [{"kind": "flag"}, [
+  "--access-log --date-header --factory --http2 --no-access-log --no-date-header --no-proxy-headers",
+  "--no-server-header --no-use-colors --proxy-headers --reload --reset-contextvars --server-header --use-colors",
+  "--version"
+ ]],
+  [{"kind": "float"}, [
+  "--reload-delay --ws-ping-interval --ws-ping-timeout"
+ ]],
+  [{"kind": "int"}, [
+  "--backlog --fd --h11-max-incomplete-event-size --limit-concurrency --limit-max-requests",
+  "--limit-max-requests-jitter --port --ssl-cert-reqs --ssl-version --timeout-graceful-shutdown",
+  "--timeout-keep-alive --timeout-worker-healthcheck --workers --ws-max-queue --ws-max-size"
+ ]],
+  [{"kind": "name", "choices": ["asyncio", "auto", "none", "uvloop", "zuvloop"]}, [
+  "--loop"
+ ]],
+  [{"kind": "name", "choices": ["auto", "h11", "httptools", "zttp"]}, [
+  "--http"
+ ]],
+  [{"kind": "name", "choices": ["auto", "none", "websockets", "websockets-sansio", "wsproto"]}, [
+  "--ws"
+ ]],
+  [{"kind": "path"}, [
+  "--app-dir --env-file --log-config --reload-dir --ssl-ca-certs --ssl-certfile --ssl-keyfile --uds"
+ ]],
+  [{"kind": "text"}, [
+  "--forwarded-allow-ips --header --host --reload-exclude --reload-include --root-path --ssl-ciphers",
+  "--ssl-keyfile-password"
+ ]]
+  ],
+  "gunicorn": [
+  [{"kind": "addresses"}, [
+  "--forwarded-allow-ips --proxy-allow-from --uwsgi-allow-from"
+ ]],
+  [{"kind": "choice", "choices": ["0", "1", "auto", "false", "none", "off", "true", "v1", "v2"], "optional": true}, [
+  "--proxy-protocol"
+ ]],
+  [{"kind": "choice", "choices": ["asyncio", "auto", "uvloop"]}, [
+  "--asgi-loop"
+ ]],
+  [{"kind": "choice", "choices": ["auto", "fast", "python"]}, [
+  "--http-parser"
+ ]],
+  [{"kind": "choice", "choices": ["auto", "inotify", "poll"]}, [
+  "--reload-engine"
+ ]],
+  [{"kind": "choice", "choices": ["auto", "off", "on"]}, [
+  "--asgi-lifespan"
+ ]],
+  [{"kind": "choice", "choices": ["both", "off", "prior-knowledge", "upgrade"]}, [
+  "--http2-cleartext"
+ ]],
+  [{"kind": "choice", "choices": ["critical", "debug", "error", "info", "warning"], "any_case": true}, [
+  "--log-level"
+ ]],
+  [{"kind": "choice", "choices": ["dangerous", "drop", "refuse"]}, [
+  "--header-map"
+ ]],
+  [{"kind": "flag"}, [
+  "--capture-output --casefold-http-method --check-config --daemon --disable-redirect-access-to-syslog",
+  "--do-handshake-on-connect --enable-backlog-metric --enable-stdio-inheritance --initgroups --log-syslog",
+  "--no-control-socket --no-sendfile --permit-obsolete-folding --permit-unconventional-http-method",
+  "--permit-unconventional-http-version --preload --print-config --reload --reuse-port --spew",
+  "--strip-header-spaces --suppress-ragged-eofs -D -R"
+ ]],
+  [{"kind": "int", "minimum": 0}, [
+  "--asgi-disconnect-grace-period --backlog --dirty-graceful-timeout --dirty-threads --dirty-timeout",
+  "--dirty-workers --graceful-timeout --http2-initial-window-size --http2-max-concurrent-streams",
+  "--http2-max-frame-size --http2-max-header-list-size --keep-alive --limit-request-field_size",
+  "--limit-request-fields --limit-request-line --max-requests --max-requests-jitter --threads --timeout",
+  "--websocket-max-message-size --worker-connections --workers -t -w"
+ ]],
+  [{"kind": "list", "choices": ["h1", "h2"]}, [
+  "--http-protocols"
+ ]],
+  [{"kind": "name", "choices": ["asgi", "gevent", "gevent_pywsgi", "gevent_wsgi", "gthread", "sync", "tornado"]}, [
+  "--worker-class -k"
+ ]],
+  [{"kind": "octal"}, [
+  "--cert-reqs --control-socket-mode --umask -m"
+ ]],
+  [{"kind": "path"}, [
+  "--ca-certs --certfile --chdir --config --keyfile --log-config --log-config-json --pid --worker-tmp-dir -c -p"
+ ]],
+  [{"kind": "text"}, [
+  "--access-logfile --access-logformat --bind --ciphers --control-socket --dirty-app --dogstatsd-tags --env",
+  "--error-logfile --forwarder-headers --group --log-file --log-syslog-facility --log-syslog-prefix",
+  "--log-syslog-to --logger-class --name --paste --paste-global --paster --protocol --pythonpath",
+  "--reload-extra-file --root-path --ssl-version --statsd-host --statsd-prefix --user -b -e -g -n -u"
+ ]]
+  ],
+  "waitress": [
+  [{"kind": "flag"}, [
+  "--asyncore-use-poll --call --clear-untrusted-proxy-headers --expose-tracebacks --help --ipv4 --ipv6",
+  "--log-socket-errors --log-untrusted-proxy-headers --no-asyncore-use-poll --no-clear-untrusted-proxy-headers",
+  "--no-expose-tracebacks --no-ipv4 --no-ipv6 --no-log-socket-errors --no-log-untrusted-proxy-headers"
+ ]],
+  [{"kind": "int", "minimum": 0}, [
+  "--asyncore-loop-timeout --backlog --channel-request-lookahead --channel-timeout --cleanup-interval",
+  "--connection-limit --inbuf-overflow --max-request-body-size --max-request-header-size --outbuf-high-watermark",
+  "--outbuf-overflow --port --recv-bytes --send-bytes --threads --trusted-proxy-count"
+ ]],
+  [{"kind": "octal"}, [
+  "--unix-socket-perms"
+ ]],
+  [{"kind": "text"}, [
+  "--host --ident --listen --server-name --sockets --trusted-proxy --unix-socket --url-prefix --url-scheme"
+ ]],
+  [{"kind": "words", "choices": ["forwarded", "x-forwarded-by", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto"]}, [
+  "--trusted-proxy-headers"
+ ]]
+  ]
+ },
+ "upload_arguments": [
+  "ACL", "CacheControl", "ChecksumAlgorithm", "ChecksumCRC32", "ChecksumCRC32C", "ChecksumCRC64NVME",
+  "ChecksumMD5", "ChecksumSHA1", "ChecksumSHA256", "ChecksumSHA512", "ChecksumType", "ChecksumXXHASH128",
+  "ChecksumXXHASH3", "ChecksumXXHASH64", "ContentDisposition", "ContentEncoding", "ContentLanguage",
+  "ContentType", "ExpectedBucketOwner", "Expires", "GrantFullControl", "GrantRead", "GrantReadACP",
+  "GrantWriteACP", "Metadata", "MpuObjectSize", "ObjectLockLegalHoldStatus", "ObjectLockMode",
+  "ObjectLockRetainUntilDate", "RequestPayer", "SSECustomerAlgorithm", "SSECustomerKey", "SSECustomerKeyMD5",
+  "SSEKMSEncryptionContext", "SSEKMSKeyId", "ServerSideEncryption", "StorageClass", "Tagging",
+  "WebsiteRedirectLocation"
  ],
  "environment": [
   [[[0, 64]], [
@@ -586,6 +690,150 @@ DATA = r"""
  ]],
   [[[94, 96]], [
   "ENABLE_AI_GATEWAY"
+ ]]
+ ],
+ "integers": [
+  [[[0, 64]], [
+  "GCS_DEFAULT_TIMEOUT"
+ ]],
+  [[[0, 96]], [
+  "GCS_DOWNLOAD_CHUNK_SIZE GCS_UPLOAD_CHUNK_SIZE HTTP_REQUEST_BACKOFF_FACTOR HTTP_REQUEST_MAX_RETRIES",
+  "HTTP_REQUEST_TIMEOUT REQUIREMENTS_INFERENCE_TIMEOUT SCORING_SERVER_REQUEST_TIMEOUT",
+  "SQLALCHEMYSTORE_MAX_OVERFLOW SQLALCHEMYSTORE_POOL_RECYCLE SQLALCHEMYSTORE_POOL_SIZE"
+ ]],
+  [[[15, 96]], [
+  "DOWNLOAD_CHUNK_TIMEOUT"
+ ]],
+  [[[17, 96]], [
+  "SYSTEM_METRICS_SAMPLES_BEFORE_LOGGING"
+ ]],
+  [[[19, 96]], [
+  "MULTIPART_UPLOAD_CHUNK_SIZE MULTIPART_UPLOAD_MINIMUM_FILE_SIZE"
+ ]],
+  [[[21, 96]], [
+  "MULTIPART_DOWNLOAD_CHUNK_SIZE"
+ ]],
+  [[[22, 96]], [
+  "DEPLOYMENT_PREDICT_TIMEOUT"
+ ]],
+  [[[25, 96]], [
+  "INPUT_EXAMPLE_INFERENCE_TIMEOUT"
+ ]],
+  [[[32, 96]], [
+  "ASYNC_LOGGING_THREADPOOL_SIZE"
+ ]],
+  [[[33, 50]], [
+  "TRACING_CLIENT_BUFFER_SIZE"
+ ]],
+  [[[33, 96]], [
+  "MULTIPART_DOWNLOAD_MINIMUM_FILE_SIZE TRACE_BUFFER_MAX_SIZE TRACE_BUFFER_TTL_SECONDS"
+ ]],
+  [[[34, 96]], [
+  "MAX_TRACES_TO_DISPLAY_IN_NOTEBOOK"
+ ]],
+  [[[35, 96]], [
+  "DATABRICKS_ENDPOINT_HTTP_RETRY_TIMEOUT HTTP_POOL_CONNECTIONS HTTP_POOL_MAXSIZE"
+ ]],
+  [[[37, 96]], [
+  "ASYNC_LOGGING_BUFFERING_SECONDS"
+ ]],
+  [[[4, 96]], [
+  "ARTIFACT_UPLOAD_DOWNLOAD_TIMEOUT"
+ ]],
+  [[[51, 96]], [
+  "TRACE_TIMEOUT_CHECK_INTERVAL_SECONDS TRACE_TIMEOUT_SECONDS"
+ ]],
+  [[[56, 96]], [
+  "ARTIFACT_LOCATION_MAX_LENGTH"
+ ]],
+  [[[60, 96]], [
+  "ASYNC_TRACE_LOGGING_MAX_QUEUE_SIZE ASYNC_TRACE_LOGGING_MAX_WORKERS ASYNC_TRACE_LOGGING_RETRY_TIMEOUT"
+ ]],
+  [[[65, 96]], [
+  "SEARCH_TRACES_MAX_THREADS"
+ ]],
+  [[[67, 96]], [
+  "PROMPT_CACHE_MAX_SIZE"
+ ]],
+  [[[68, 96]], [
+  "SERVER_GRAPHQL_MAX_ALIASES SERVER_GRAPHQL_MAX_ROOT_FIELDS"
+ ]],
+  [[[72, 96]], [
+  "GENAI_EVAL_MAX_WORKERS WEBHOOK_CACHE_TTL WEBHOOK_DELIVERY_MAX_WORKERS WEBHOOK_REQUEST_MAX_RETRIES",
+  "WEBHOOK_REQUEST_TIMEOUT"
+ ]],
+  [[[75, 96]], [
+  "DEPLOYMENT_CLIENT_HTTP_REQUEST_TIMEOUT"
+ ]],
+  [[[76, 96]], [
+  "JUDGE_MAX_ITERATIONS SEARCH_TRACES_MAX_BATCH_SIZE SERVER_JOB_TRANSIENT_ERROR_MAX_RETRIES",
+  "SERVER_JOB_TRANSIENT_ERROR_RETRY_BASE_DELAY SERVER_JOB_TRANSIENT_ERROR_RETRY_MAX_DELAY"
+ ]],
+  [[[77, 96]], [
+  "DEPLOYMENT_PREDICT_TOTAL_TIMEOUT"
+ ]],
+  [[[78, 96]], [
+  "DELETE_TRACES_MAX_BATCH_SIZE"
+ ]],
+  [[[80, 96]], [
+  "ASYNC_TRACE_LOGGING_MAX_INTERVAL_MILLIS ASYNC_TRACE_LOGGING_MAX_SPAN_BATCH_SIZE GENAI_EVAL_ASYNC_TIMEOUT",
+  "GENAI_EVAL_MAX_SCORER_WORKERS"
+ ]],
+  [[[82, 96]], [
+  "GENAI_OPTIMIZE_MAX_WORKERS ONLINE_SCORING_DEFAULT_SESSION_COMPLETION_BUFFER_SECONDS",
+  "ONLINE_SCORING_MAX_WORKER_THREADS SERVER_JUDGE_INVOKE_MAX_WORKERS SERVER_ONLINE_SCORING_MAX_WORKERS",
+  "SERVER_SCORER_INVOKE_BATCH_SIZE"
+ ]],
+  [[[83, 96]], [
+  "GENAI_SIMULATOR_MAX_WORKERS WORKSPACE_ARTIFACT_ROOT_CACHE_CAPACITY WORKSPACE_ARTIFACT_ROOT_CACHE_TTL_SECONDS"
+ ]],
+  [[[85, 96]], [
+  "GATEWAY_BUDGET_REFRESH_INTERVAL GENAI_DISCOVERY_TRIAGE_SAMPLE_SIZE GENAI_EVAL_MAX_RETRIES",
+  "HTTP_TCP_KEEPALIVE_COUNT HTTP_TCP_KEEPALIVE_IDLE HTTP_TCP_KEEPALIVE_INTERVAL MODEL_CATALOG_CACHE_TTL",
+  "PRESIGNED_DOWNLOAD_URL_TTL_SECONDS"
+ ]],
+  [[[86, 96]], [
+  "SQL_WAREHOUSE_AUTO_START_TIMEOUT_SECONDS TRACE_MAX_ATTACHMENT_SIZE"
+ ]],
+  [[[87, 96]], [
+  "GENAI_EVAL_LLM_TIMEOUT GET_TRACE_OTEL_RETRY_TIMEOUT_SECONDS"
+ ]],
+  [[[88, 96]], [
+  "GATEWAY_ROUTE_TIMEOUT_SECONDS"
+ ]],
+  [[[92, 96]], [
+  "GATEWAY_MAX_DECOMPRESSED_REQUEST_SIZE ONLINE_SCORING_DEFAULT_TRACE_COMPLETION_BUFFER_SECONDS"
+ ]],
+  [[[94, 96]], [
+  "TRACE_ROLLUPS_MAX_PARTITIONS_PER_RUN TRACE_ROLLUPS_MAX_WORKERS"
+ ]]
+ ],
+ "fractions": [
+  [[[17, 96]], [
+  "SYSTEM_METRICS_SAMPLING_INTERVAL"
+ ]],
+  [[[19, 96]], [
+  "HTTP_REQUEST_BACKOFF_JITTER"
+ ]],
+  [[[71, 96]], [
+  "TRACE_SAMPLING_RATIO"
+ ]],
+  [[[80, 96]], [
+  "ALIAS_PROMPT_CACHE_TTL_SECONDS VERSION_PROMPT_CACHE_TTL_SECONDS"
+ ]],
+  [[[87, 96]], [
+  "GET_TRACE_OTEL_INITIAL_RETRY_INTERVAL_SECONDS GET_TRACE_OTEL_MAX_RETRY_INTERVAL_SECONDS"
+ ]],
+  [[[94, 96]], [
+  "SERVER_JOB_DEFAULT_TIMEOUT SERVER_JOB_LEASE_TTL"
+ ]]
+ ],
+ "pool_classes": [
+  [[[0, 81]], [
+  "FallbackAsyncAdaptedQueuePool"
+ ]],
+  [[[0, 96]], [
+  "AssertionPool AsyncAdaptedQueuePool NullPool QueuePool SingletonThreadPool StaticPool"
  ]]
  ],
  "artifact_schemes": [

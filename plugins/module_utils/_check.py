@@ -31,8 +31,10 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._findings import (
 )
 from ansible_collections.mlops.mlflow.plugins.module_utils._rules_artifacts import check_artifacts
 from ansible_collections.mlops.mlflow.plugins.module_utils._rules_database import check_databases
+from ansible_collections.mlops.mlflow.plugins.module_utils._rules_files import check_files
 from ansible_collections.mlops.mlflow.plugins.module_utils._rules_network import check_network, check_prometheus
 from ansible_collections.mlops.mlflow.plugins.module_utils._rules_runtime import check_runtime
+from ansible_collections.mlops.mlflow.plugins.module_utils._rules_servers import check_servers
 from ansible_collections.mlops.mlflow.plugins.module_utils._transitions import Transition, compare, make_state
 
 
@@ -105,9 +107,13 @@ def check(
     release, findings = find_release(request.mlflow_version, catalogue, introspect)
     resolved, found = resolve(request, release, catalogue)
     findings += found
-    for rules in (check_databases, check_artifacts, check_prometheus):
+    for rules in (check_databases, check_prometheus):
         findings += rules(resolved)
-    findings += check_network(resolved, catalogue)
+    findings += check_artifacts(resolved, catalogue)
+    words, found = check_servers(resolved, catalogue)
+    findings += found
+    findings += check_files(resolved, words)
+    findings += check_network(resolved)
     findings += check_runtime(resolved, catalogue)
 
     argv = make_argv(resolved, catalogue)

@@ -125,15 +125,15 @@ FINDINGS: dict[str, dict[str, str]] = {
         "use letters, digits and underscores",
     ),
     "environment-misspelt": _error(
-        "The variable is unknown to MLflow, but close to one that it knows.",
+        "The variable is unknown to MLflow, but reads like one that it knows and that is not set.",
         "MLflow ignores unknown names: with MLFLOW_BACKEND_URI instead of MLFLOW_BACKEND_STORE_URI the server is "
         "healthy, on a new SQLite file in the container.",
         "use the name that MLflow reads",
     ),
     "environment-unknown": _warning(
-        "No MLflow release knows the variable.",
-        "MLflow ignores it; it may belong to a plugin.",
-        "remove it unless a plugin reads it",
+        "Nothing that MLflow is made of reads the variable.",
+        "MLflow ignores it; it may belong to a plugin, or to whoever renders the arguments.",
+        "remove it unless something else reads it",
     ),
     "environment-not-in-release": _warning(
         "The variable exists, but not in the release that is deployed.",
@@ -193,6 +193,11 @@ FINDINGS: dict[str, dict[str, str]] = {
         "Whoever may write to the server runs code in it, with its credentials.",
         "leave MLFLOW_SERVER_ENABLE_CUSTOM_SCORERS unset",
     ),
+    "file-not-mounted": _error(
+        "An option, a URI or a variable names a file that the servers do not have.",
+        "The server stops when it reads it, or answers the first request that needs it with an error.",
+        "mount the file and name its path in readable_paths, or leave the setting out",
+    ),
     # --- Database -----------------------------------------------------------------------------------------------
     "backend-store-missing": _error(
         "No backend store is named.",
@@ -245,7 +250,7 @@ FINDINGS: dict[str, dict[str, str]] = {
     ),
     "database-host-missing": _error(
         "The URI names no host.",
-        "The client library then takes PGHOST or a socket inside the container.",
+        "The client library then takes a socket inside the container.",
         "name the host, or the socket directory as ?host=/path",
     ),
     "database-host-invalid": _error(
@@ -292,6 +297,11 @@ FINDINGS: dict[str, dict[str, str]] = {
         "The query of the URI holds a parameter or value that the driver does not take.",
         "Every connection fails, after 103 seconds and more of retries.",
         "correct the parameter",
+    ),
+    "database-tls-root-missing": _error(
+        "The database's certificate is to be verified, and no authority is named.",
+        "libpq then looks for ~/.postgresql/root.crt, which a container does not have, and refuses every connection.",
+        "add sslrootcert=/path/of/the/ca.pem, or sslrootcert=system for public authorities",
     ),
     "database-search-path": _warning(
         "The URI selects a schema by its options.",
@@ -359,10 +369,25 @@ FINDINGS: dict[str, dict[str, str]] = {
         "Reads would be answered from other data than writes go to.",
         "name a replica of the same database",
     ),
+    "read-replica-is-primary": _warning(
+        "The read replica is the backend store itself.",
+        "Nothing is taken off the primary: every worker opens a second pool of connections to it.",
+        "name the address of a replica, or leave read_replica_backend_store_uri out",
+    ),
+    "pool-size-without-pool": _error(
+        "A size is given for a pool that has none.",
+        "SQLAlchemy refuses to build the engine (`Invalid argument(s) 'pool_size'`), and the server does not start.",
+        "remove the sizes, or the class of the pool",
+    ),
+    "pool-of-one": _error(
+        "The class of the pool gives one connection to all.",
+        "Requests at the same time use one connection at once, or fail with `connection is already checked out`.",
+        "use QueuePool, or NullPool behind a pooler",
+    ),
     "connection-budget": _error(
         "The servers may open more connections than the database allows.",
         "replicas x workers x engines x (pool + overflow) is reached under load, and requests fail with `too "
-        "many clients`.",
+        "many clients`. MLflow takes a pool or overflow of 0 as not set (5 and 10); an overflow of -1 has no bound.",
         "raise max_connections, or lower workers, MLFLOW_SQLALCHEMYSTORE_POOL_SIZE and _MAX_OVERFLOW",
     ),
     # --- Artifacts ----------------------------------------------------------------------------------------------
@@ -465,6 +490,11 @@ FINDINGS: dict[str, dict[str, str]] = {
         "In a container that is the container itself; and the server hands this address to clients in presigned URLs.",
         "use an address that server and clients reach",
     ),
+    "endpoint-console": _warning(
+        "The endpoint has the port of MinIO's console.",
+        "The console answers S3 requests with a web page, and every upload fails with an error about XML.",
+        "use the port of the API, which is 9000 by default",
+    ),
     "s3-tls-contradiction": _warning(
         "TLS is not verified, yet a CA bundle is given.",
         "MLFLOW_S3_IGNORE_TLS and AWS_CA_BUNDLE exclude each other.",
@@ -531,6 +561,54 @@ FINDINGS: dict[str, dict[str, str]] = {
         "It dies at once, after the database was migrated, and `mlflow server` exits with 0.",
         "correct the option",
     ),
+    "server-option-value": _error(
+        "A word for the web server has a value that it does not take, or lacks one.",
+        "It dies at once, after the database was migrated, and `mlflow server` exits with 0; with several workers it "
+        "may also be started again for ever.",
+        "correct the value",
+    ),
+    "server-option-ends": _error(
+        "With this word the web server prints something or goes into the background, and ends.",
+        "`mlflow server` waits for that process alone: the container stops with exit code 0 and is started again for "
+        "ever.",
+        "remove it",
+    ),
+    "server-options-conflict": _error(
+        "Words for the web server do not go together.",
+        "Each is fine alone; together the web server dies after the database was migrated, or answers every request "
+        "with 500.",
+        "give a certificate together with its key",
+    ),
+    "server-tls-key-missing": _warning(
+        "The web server is given a certificate and no key.",
+        "It starts only if the file of the certificate holds the key as well.",
+        "give the key as well, unless one file holds both",
+    ),
+    "server-tls-plain-url": _warning(
+        "The web server speaks TLS, and a public URL begins with http.",
+        "Probes, load balancers and clients that speak plain HTTP are cut off.",
+        "write https in public_urls, or leave TLS to a proxy before the server",
+    ),
+    "server-reload": _warning(
+        "The web server watches its files.",
+        "A change of any file restarts it, and uvicorn ignores the number of workers then.",
+        "remove --reload unless MLflow itself is being developed",
+    ),
+    "server-ends-itself": _warning(
+        "The only worker ends after a number of requests, and nothing starts another one.",
+        "uvicorn replaces workers only where there are several; `mlflow server` ends with exit code 0.",
+        "use two workers or more, or remove --limit-max-requests",
+    ),
+    "server-option-package": _warning(
+        "An option of the web server needs a package that MLflow does not bring.",
+        "Without it the web server dies with ModuleNotFoundError, after the database was migrated.",
+        "make sure that the image holds the package",
+    ),
+    "server-variable-ignored": _warning(
+        "A setting for a web server has no effect.",
+        "The web server that MLflow starts does not read it, or MLflow's own value wins.",
+        "remove it",
+    ),
     "server-options-unreadable": _error(
         "The options of the web server cannot be split into words.",
         "A quote is not closed.",
@@ -543,8 +621,35 @@ FINDINGS: dict[str, dict[str, str]] = {
     ),
     "allowed-hosts-invalid": _error(
         "An allowed host is not of the form of a Host header.",
-        "Headers hold host or host:port in lower case; anything else matches nothing and everybody gets 403.",
+        "Headers hold host or host:port in lower case; anything else matches nothing and everybody gets 403. A star "
+        "makes the entry a pattern, in which brackets are a set of characters: [::1]:* is written [[]::1]:*.",
         "write host or host:port, separated by commas",
+    ),
+    "allowed-host-default-port": _warning(
+        "An allowed host names port 80 or 443, and the name alone is not allowed.",
+        "Browsers and most clients leave the default port out of the Host header, so the entry matches none of them.",
+        "add the name without port",
+    ),
+    "allowed-host-without-port": _warning(
+        "A name of the inner network is allowed without a port.",
+        "Clients there call the server by its port and send `name:port`, which is another text: 403.",
+        "add the name with its port, or with :*",
+    ),
+    "allowed-hosts-missing": _warning(
+        "Origins are allowed, but not their hosts.",
+        "The page of that name is refused with 403 by its Host header before its origin is looked at.",
+        "set allowed_hosts to the public names",
+    ),
+    "scraper-not-allowed": _warning(
+        "Metrics are exposed, but the addresses that scrapers use are not among the allowed hosts.",
+        "allowed_hosts replaces the default, which lets private addresses pass: /metrics answers 403, while /health "
+        "stays green.",
+        "add patterns for the private addresses, such as 10.*, or the name by which the scraper asks",
+    ),
+    "security-option-ignored": _warning(
+        "Hosts or origins are listed, but the security middleware is off.",
+        "Nothing is compared with them.",
+        "leave the middleware on, or remove the list",
     ),
     "allowed-hosts-any": _warning(
         "Every host is allowed.",
@@ -580,7 +685,7 @@ FINDINGS: dict[str, dict[str, str]] = {
     "cors-origin-invalid": _error(
         "An allowed origin is not of the form of an Origin header.",
         "It is compared as text: a path, a closing slash or a missing scheme match nothing.",
-        "write scheme://host[:port], separated by commas",
+        "write scheme://host[:port] without a default port, separated by commas",
     ),
     "cors-any-origin": _warning(
         "Every origin is allowed.",
@@ -668,6 +773,11 @@ FINDINGS: dict[str, dict[str, str]] = {
         "The job runner calls the server without its static prefix.",
         "Jobs fail with 404.",
         "set MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false",
+    ),
+    "jobs-setting-ignored": _warning(
+        "A setting for jobs is given, but no jobs are run.",
+        "Nothing is archived, queued or scheduled.",
+        "set MLFLOW_SERVER_ENABLE_JOB_EXECUTION=true, or remove the setting",
     ),
     "jobs-host-not-allowed": _warning(
         "The job runner calls the server by its listening address, which is not among the allowed hosts.",

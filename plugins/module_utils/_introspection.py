@@ -22,6 +22,7 @@ from typing import Any
 TRACKING_MIGRATIONS = "mlflow/store/db_migrations/versions/"
 AUTH_MIGRATIONS = "mlflow/server/auth/db/migrations/versions/"
 VARIABLES = "mlflow/environment_variables.py"
+ENGINES = "mlflow/store/db/utils.py"
 ARTIFACT_REPOSITORIES = "mlflow/store/artifact/artifact_repository_registry.py"
 
 # Runs in the interpreter that can import the release: no imports of ours, plain JSON on the last line of stdout.
@@ -124,6 +125,25 @@ def read_switches(text: str) -> dict[str, bool]:
     return switches
 
 
+def read_numbers(text: str) -> dict[str, str]:
+    """The environment variables that MLflow converts to a whole number or a fraction: name -> "int" or "float"."""
+    numbers: dict[str, str] = {}
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "_EnvironmentVariable":
+            name, kind = node.args[0], getattr(node.args[1], "id", "")
+            if kind in ("int", "float") and isinstance(name, ast.Constant) and name.value.startswith("MLFLOW_"):
+                numbers[name.value] = kind
+    return numbers
+
+
+def read_pool_classes(text: str) -> list[str]:
+    """The words that the release takes for MLFLOW_SQLALCHEMYSTORE_POOLCLASS: the keys of its own table."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "pool_class_map":
+            return sorted(key.value for key in node.value.keys)
+    return []
+
+
 def read_artifact_schemes(text: str) -> list[str]:
     """The URI schemes for which the release itself has an artifact repository."""
     schemes = set(re.findall(r'\.register\("([a-z0-9-]+)"', text))
@@ -149,6 +169,8 @@ def describe(options: list[dict[str, Any]], release: str, sources: dict[str, str
         "auth_revisions": read_revisions(scripts(AUTH_MIGRATIONS)),
         "environment": sorted(names),
         "switches": read_switches(sources.get(VARIABLES, "")),
+        "numbers": read_numbers(sources.get(VARIABLES, "")),
+        "pool_classes": read_pool_classes(sources.get(ENGINES, "")),
         "artifact_schemes": read_artifact_schemes(sources.get(ARTIFACT_REPOSITORIES, "")),
     }
 

@@ -11,7 +11,8 @@ import json
 import re
 from urllib.parse import urlsplit
 
-from ansible_collections.mlops.mlflow.plugins.module_utils._arguments import Resolved, show
+from ansible_collections.mlops.mlflow.plugins.module_utils._arguments import Resolved, closest, show
+from ansible_collections.mlops.mlflow.plugins.module_utils._catalogue import Catalogue
 from ansible_collections.mlops.mlflow.plugins.module_utils._findings import Finding, make_finding
 from ansible_collections.mlops.mlflow.plugins.module_utils._rules_database import in_paths, is_host, is_loopback
 from ansible_collections.mlops.mlflow.plugins.module_utils._uris import has_password, uri_scheme
@@ -33,7 +34,7 @@ def local_path(text: str) -> str | None:
     return None
 
 
-def check_artifacts(resolved: Resolved) -> list[Finding]:
+def check_artifacts(resolved: Resolved, catalogue: Catalogue) -> list[Finding]:
     """All rules of this file."""
     findings: list[Finding] = []
     serve = resolved.value("serve_artifacts") is not False
@@ -83,9 +84,8 @@ def check_artifacts(resolved: Resolved) -> list[Finding]:
             findings.append(
                 make_finding("artifact-proxy-open", label, "clients store directly, but serve_artifacts is on")
             )
-    findings += check_object_store(
-        resolved, [text for text in (root, destination if destination_given else None) if text]
-    )
+    places = [text for text in (root, destination if destination_given else None) if text]
+    findings += check_object_store(resolved, places, catalogue.upload_arguments)
     return findings
 
 
@@ -283,7 +283,7 @@ def check_bucket(label: str, scheme: str, bucket: str) -> list[Finding]:
     return []
 
 
-def check_object_store(resolved: Resolved, places: list[str]) -> list[Finding]:
+def check_object_store(resolved: Resolved, places: list[str], upload_arguments: frozenset) -> list[Finding]:
     """What the environment says of the object store."""
     findings = []
     environment = resolved.environment
@@ -291,21 +291,9 @@ def check_object_store(resolved: Resolved, places: list[str]) -> list[Finding]:
         text = environment.get(name)
         if text is None:
             continue
-        findings += check_endpoint(resolved, name, text)
-    if environment.get("MLFLOW_S3_UPLOAD_EXTRA_ARGS"):
-        try:
-            fine = isinstance(json.loads(environment["MLFLOW_S3_UPLOAD_EXTRA_ARGS"]), dict)
-        except ValueError:
-            fine = False
-        if not fine:
-            findings.append(
-                make_finding(
-                    "environment-value-invalid",
-                    "MLFLOW_S3_UPLOAD_EXTRA_ARGS",
-                    "the value is no JSON object",
-                    "write a JSON object",
-                )
-            )
+        findings += check_endpoint(resolved, name, text, places)
+    findings += check_endpoint_names(environment, places)
+    findings += check_upload_arguments(environment.get("MLFLOW_S3_UPLOAD_EXTRA_ARGS"), upload_arguments)
     owner = environment.get("MLFLOW_S3_EXPECTED_BUCKET_OWNER")
     if owner and not re.fullmatch(r"\d{12}", owner):
         findings.append(
@@ -316,27 +304,11 @@ def check_object_store(resolved: Resolved, places: list[str]) -> list[Finding]:
                 "give the account's number",
             )
         )
-    for name in ("AWS_REQUEST_CHECKSUM_CALCULATION", "AWS_RESPONSE_CHECKSUM_VALIDATION"):
-        text = environment.get(name)
-        if text and text.lower() not in ("when_required", "when_supported"):
-            findings.append(
-                make_finding(
-                    "environment-value-invalid",
-                    name,
-                    f"{show(text)} is neither when_required nor when_supported",
-                    "use when_required",
-                )
-            )
-    style = environment.get("MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE")
-    if style and style not in ("auto", "path", "virtual"):
-        findings.append(
-            make_finding(
-                "environment-value-invalid",
-                "MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE",
-                f"{show(style)} is none of auto, path and virtual",
-                "use auto, path or virtual",
-            )
-        )
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        if re.fullmatch(r"[a-z]{2}(-[a-z]+)+-\d[a-f]", environment.get(name, "")):
+            found = f"{show(environment[name])} is a zone of a region"
+            findings.append(make_finding("environment-value-invalid", name, found, f"write {environment[name][:-1]}"))
+    findings += check_azure(environment, places)
     if environment.get("AWS_CA_BUNDLE"):
         if resolved.switch("MLFLOW_S3_IGNORE_TLS"):
             findings.append(make_finding("s3-tls-contradiction", "MLFLOW_S3_IGNORE_TLS", "AWS_CA_BUNDLE is set too"))
@@ -351,11 +323,82 @@ def check_object_store(resolved: Resolved, places: list[str]) -> list[Finding]:
     return findings
 
 
-def check_endpoint(resolved: Resolved, name: str, text: str) -> list[Finding]:
+def check_upload_arguments(text: str | None, known: frozenset) -> list[Finding]:
+    """What boto3 is to be given with each upload: it refuses a name that it does not know."""
+    name = "MLFLOW_S3_UPLOAD_EXTRA_ARGS"
+    if not text:
+        return []
+    try:
+        arguments = json.loads(text)
+    except ValueError:
+        arguments = None
+    if not isinstance(arguments, dict):
+        return [make_finding("environment-value-invalid", name, "the value is no JSON object", "write a JSON object")]
+    findings = []
+    for argument, value in arguments.items():
+        if argument not in known:
+            nearest = closest(argument, known, 0.5)
+            found = f"boto3 takes no {show(argument)} with an upload"
+            remedy = f"did you mean {nearest}?" if nearest else "remove it"
+            findings.append(make_finding("environment-value-invalid", name, found, remedy))
+        elif not isinstance(value, dict if argument == "Metadata" else str):
+            found = f"{argument} is no {'object' if argument == 'Metadata' else 'text'}"
+            findings.append(make_finding("environment-value-invalid", name, found, "put the value in quotes"))
+    encryption = arguments.get("ServerSideEncryption")
+    if isinstance(encryption, str) and encryption not in ("AES256", "aws:kms", "aws:kms:dsse", "aws:fsx"):
+        found = f"{show(encryption)} is no ServerSideEncryption"
+        findings.append(make_finding("environment-value-invalid", name, found, "write AES256 or aws:kms"))
+    if "SSEKMSKeyId" in arguments and encryption not in ("aws:kms", "aws:kms:dsse"):
+        found = "SSEKMSKeyId needs ServerSideEncryption aws:kms"
+        findings.append(make_finding("environment-value-invalid", name, found, "add ServerSideEncryption"))
+    return findings
+
+
+def check_azure(environment: dict[str, str], places: list[str]) -> list[Finding]:
+    """Azure's variables count by being there: an empty connection string hides the key beside it."""
+    findings = []
+    if not any(uri_scheme(place) in ("wasb", "wasbs", "abfss") for place in places):
+        return findings
+    for name in ("AZURE_STORAGE_CONNECTION_STRING", "AZURE_STORAGE_ACCESS_KEY"):
+        if name in environment and not environment[name].strip():
+            found = "the variable is empty, and MLflow uses it because it is there"
+            findings.append(make_finding("environment-value-invalid", name, found, "remove the variable"))
+    return findings
+
+
+# Names that people give to the endpoint, and that neither MLflow nor boto3 reads.
+ENDPOINT_MISNOMERS = (
+    "AWS_S3_ENDPOINT_URL",
+    "AWS_S3_ENDPOINT",
+    "AWS_ENDPOINT",
+    "S3_ENDPOINT_URL",
+    "S3_ENDPOINT",
+    "MINIO_ENDPOINT",
+)
+
+
+def check_endpoint_names(environment: dict[str, str], places: list[str]) -> list[Finding]:
+    """Endpoints by other names, and two that differ."""
+    if not any(uri_scheme(place) == "s3" for place in places):
+        return []
+    given = [name for name in ENDPOINTS if environment.get(name)]
+    different = [name for name in given[1:] if environment[name].rstrip("/") != environment[given[0]].rstrip("/")]
+    if different and given[0] == "MLFLOW_S3_ENDPOINT_URL":
+        found = f"{given[0]} has another value, which wins"
+        return [make_finding("environment-overridden", different[0], found)]
+    if given:
+        return []
+    wrong = [name for name in ENDPOINT_MISNOMERS if environment.get(name)]
+    found = "neither MLflow nor boto3 reads it, so artifacts go to AWS"
+    return [make_finding("environment-unknown", name, found, "write MLFLOW_S3_ENDPOINT_URL") for name in wrong[:1]]
+
+
+def check_endpoint(resolved: Resolved, name: str, text: str, places: list[str]) -> list[Finding]:
+    """The address of the object store; it may have a path, but no bucket: that is in the artifact's URI."""
     try:
         parts = urlsplit(text)
         host = parts.hostname
-        parts.port  # noqa: B018 - raises ValueError for a port that is none
+        port = parts.port
     except ValueError:
         return [make_finding("endpoint-url-invalid", name, f"{show(text)} is no URL")]
     if parts.scheme not in ("http", "https") or not host or not is_host(host) or parts.query or parts.fragment:
@@ -366,6 +409,16 @@ def check_endpoint(resolved: Resolved, name: str, text: str) -> list[Finding]:
                 "endpoint-url-invalid", name, f"{show(text)} carries a user", "deliver keys in a credentials file"
             )
         ]
+    buckets = [place[len("s3://") :].split("/", 1)[0] for place in places if place.startswith("s3://")]
+    bucket = next((bucket for bucket in buckets if bucket and host.startswith(f"{bucket}.")), None)
+    if bucket and "." in host[len(bucket) + 1 :]:
+        found = f"{show(text)} names the bucket as well, and it would be named twice"
+        return [make_finding("endpoint-url-invalid", name, found, f"write {text.replace(f'{bucket}.', '', 1)}")]
+    if any(parts.path.rstrip("/") == f"/{bucket}" for bucket in buckets):
+        found = f"{show(text)} ends with the bucket, which would be named twice"
+        return [make_finding("endpoint-url-invalid", name, found, "leave the bucket out")]
+    if port == 9001:
+        return [make_finding("endpoint-console", name, f"port 9001 of {show(host)} is most probably MinIO's console")]
     if is_loopback(host) and resolved.request.platform != "host":
         return [make_finding("endpoint-loopback", name, f"the object store is expected at {show(host)}")]
     return []

@@ -106,7 +106,53 @@ LIBPQ_PARAMETERS = frozenset(
         "load_balance_hosts",
     ]
 )
-SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+# What libpq takes as values; where it knows a few words only, or a whole number, anything else refuses the connection.
+LIBPQ_VALUES = {
+    "sslmode": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
+    "gssencmode": ("disable", "prefer", "require"),
+    "channel_binding": ("disable", "prefer", "require"),
+    "sslnegotiation": ("postgres", "direct"),
+    "sslcertmode": ("disable", "allow", "require"),
+    "load_balance_hosts": ("disable", "random"),
+    "target_session_attrs": ("any", "read-write", "read-only", "primary", "standby", "prefer-standby"),
+    "ssl_min_protocol_version": ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"),
+    "ssl_max_protocol_version": ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"),
+}
+LIBPQ_NUMBERS = frozenset(
+    (
+        "connect_timeout",
+        "keepalives",
+        "keepalives_idle",
+        "keepalives_interval",
+        "keepalives_count",
+        "tcp_user_timeout",
+        "sslcompression",
+        "sslsni",
+    )
+)
+
+# The other drivers are called with the parameters of the query by name, so that an unknown one is a TypeError. These
+# are the names of their connect(), and what SQLAlchemy makes of ssl_* for MySQL. pyodbc takes any.
+MYSQL_PARAMETERS = """
+autocommit charset client_flag collation compress connect_timeout host init_command local_infile passwd password port
+read_default_file read_default_group sql_mode ssl_ca ssl_capath ssl_cert ssl_check_hostname ssl_cipher ssl_key
+unix_socket use_unicode user db database
+"""
+DRIVER_PARAMETERS = {
+    "pymysql": f"""{MYSQL_PARAMETERS} bind_address binary_prefix defer_connect max_allowed_packet named_pipe
+program_name read_timeout server_public_key ssl ssl_disabled ssl_key_password ssl_verify_cert ssl_verify_identity
+write_timeout""",
+    "mysqldb": f"""{MYSQL_PARAMETERS} auth_plugin conv cursorclass named_pipe ssl ssl_mode read_timeout
+write_timeout""",
+    "mysqlconnector": f"""{MYSQL_PARAMETERS} allow_local_infile allow_local_infile_in_path auth_plugin buffered
+client_flags conn_attrs connection_timeout consume_results converter_class dns_srv force_ipv6 get_warnings pool_name
+pool_reset_session pool_size raise_on_warnings raw read_timeout ssl_disabled ssl_verify_cert ssl_verify_identity
+time_zone tls_ciphersuites tls_versions use_pure write_timeout""",
+    "pg8000": """application_name database host password port replication source_address ssl_context startup_params
+tcp_keepalive timeout unix_sock user""",
+    "pymssql": """appname as_dict autocommit charset conn_properties database encryption host login_timeout password
+port read_only server tds_version timeout use_datetime2 user""",
+}
 
 # The parts of a connection that a PG* variable fills in where the URI is silent.
 LIBPQ_PARTS = {"PGHOST": "host", "PGPORT": "port", "PGDATABASE": "database", "PGUSER": "username"}
@@ -227,7 +273,7 @@ def check_store(resolved: Resolved, argument: str, text: str) -> list[Finding]:
     if unencoded:
         # Host, port and database are read wrongly then; what could be said of them would only confuse.
         return findings + [unencoded]
-    return findings + check_target(resolved, label, text, uri) + check_query(label, uri)
+    return findings + check_target(resolved, label, text, uri) + check_query(resolved, label, uri)
 
 
 def show_scheme(scheme: str) -> str:
@@ -335,7 +381,7 @@ def check_target(resolved: Resolved, label: str, text: str, uri: DatabaseUri) ->
             )
         )
     elif uri.host is None:
-        if not query_host and not odbc:
+        if not query_host and not odbc and not decided_by_variable(resolved, label, uri, "PGHOST"):
             findings.append(make_finding("database-host-missing", label, f"{show(text)} names no host"))
     elif not all(is_host(host) for host in uri.host.split(",")):
         findings.append(make_finding("database-host-invalid", label, f"{show(uri.host)} is no host name or address"))
@@ -348,7 +394,7 @@ def check_target(resolved: Resolved, label: str, text: str, uri: DatabaseUri) ->
         findings.append(make_finding("database-port-invalid", label, "the port is empty"))
     name = uri.database
     if name is None:
-        if not odbc and not uri.parameter("dbname"):
+        if not odbc and not uri.parameter("dbname") and not decided_by_variable(resolved, label, uri, "PGDATABASE"):
             findings.append(make_finding("database-name-missing", label, f"{show(text)} names no database"))
     elif re.search(r"[\s/\\'\"`;#@:%&=]", name) or len(name) > 63:
         findings.append(make_finding("database-name-invalid", label, f"the database is called {show(name)}"))
@@ -359,7 +405,7 @@ def check_target(resolved: Resolved, label: str, text: str, uri: DatabaseUri) ->
     return findings
 
 
-def check_query(label: str, uri: DatabaseUri) -> list[Finding]:
+def check_query(resolved: Resolved, label: str, uri: DatabaseUri) -> list[Finding]:
     """The parameters behind the question mark."""
     findings = []
     names = [name for name, dummy in uri.query]
@@ -381,8 +427,11 @@ def check_query(label: str, uri: DatabaseUri) -> list[Finding]:
             findings.append(
                 make_finding("database-query-override", label, "the query names hostaddr, which replaces the host")
             )
+    if uri.driver in DRIVER_PARAMETERS:
+        return findings + check_driver_query(label, uri)
     if uri.dialect != "postgresql" or uri.driver not in ("", "psycopg2", "psycopg"):
         return findings
+    findings += check_verified_tls(resolved, label, uri)
     for name, value in uri.query:
         if name not in LIBPQ_PARAMETERS:
             nearest = closest(name, LIBPQ_PARAMETERS)
@@ -394,17 +443,22 @@ def check_query(label: str, uri: DatabaseUri) -> list[Finding]:
                     f"did you mean {nearest}?" if nearest else None,
                 )
             )
-        elif name == "sslmode" and value not in SSL_MODES:
+        elif name in LIBPQ_VALUES and value not in LIBPQ_VALUES[name]:
+            same = [word for word in LIBPQ_VALUES[name] if word.lower() == value.lower()]
             findings.append(
                 make_finding(
                     "database-query-invalid",
                     label,
-                    f"{show(value)} is no sslmode",
-                    f"use one of: {', '.join(SSL_MODES)}",
+                    f"{name} is {show(value)}, which libpq does not know",
+                    f"write {same[0]}" if same else f"use one of: {', '.join(LIBPQ_VALUES[name])}",
                 )
             )
-        elif name == "connect_timeout" and not value.isdigit():
-            findings.append(make_finding("database-query-invalid", label, f"connect_timeout is {show(value)}"))
+        elif name in LIBPQ_NUMBERS and not re.fullmatch(r"-?\d+", value):
+            findings.append(
+                make_finding(
+                    "database-query-invalid", label, f"{name} is {show(value)}", "give a whole number without a unit"
+                )
+            )
         elif name == "options" and "search_path" in value:
             findings.append(make_finding("database-search-path", label, "the options of the URI set search_path"))
         elif (
@@ -421,6 +475,40 @@ def check_query(label: str, uri: DatabaseUri) -> list[Finding]:
         elif name in ("host", "options", "sslrootcert") and not value.strip():
             findings.append(make_finding("database-query-invalid", label, f"{name} is empty"))
     return findings
+
+
+def check_driver_query(label: str, uri: DatabaseUri) -> list[Finding]:
+    """The parameters of a driver that takes them by name."""
+    findings = []
+    known = frozenset(DRIVER_PARAMETERS[uri.driver].split())
+    for name, value in uri.query:
+        if name not in known:
+            nearest = closest(name, known)
+            found = f"{uri.driver} has no connection parameter {show(name)}"
+            remedy = f"did you mean {nearest}?" if nearest else "remove it"
+            findings.append(make_finding("database-query-invalid", label, found, remedy))
+        elif name == "ssl" and uri.dialect == "mysql":
+            found = f"ssl is {show(value)}, and {uri.driver} takes no text there"
+            findings.append(make_finding("database-query-invalid", label, found, "write ssl_ca=/path/of/the/ca.pem"))
+        elif name.endswith("timeout") and not re.fullmatch(r"\d+(\.\d+)?", value):
+            remedy = "give a number without a unit"
+            findings.append(make_finding("database-query-invalid", label, f"{name} is {show(value)}", remedy))
+    return findings
+
+
+def check_verified_tls(resolved: Resolved, label: str, uri: DatabaseUri) -> list[Finding]:
+    """Certificates that libpq is told to verify, with or without authorities to verify them by."""
+    mode, root = uri.parameter("sslmode") or "", uri.parameter("sslrootcert")
+    if root == "system" and mode not in ("", "verify-full"):
+        found = f"sslrootcert=system goes with sslmode=verify-full only, and sslmode is {mode}"
+        return [make_finding("database-query-invalid", label, found, "write sslmode=verify-full")]
+    if uri.parameter("channel_binding") == "require" and mode in ("disable", "allow"):
+        found = f"channel_binding=require needs TLS, and sslmode is {mode}"
+        return [make_finding("database-query-invalid", label, found, "write sslmode=require")]
+    named = root is not None or resolved.has_variable("PGSSLROOTCERT") or resolved.request.platform == "host"
+    if mode.startswith("verify-") and not named:
+        return [make_finding("database-tls-root-missing", label, f"sslmode is {mode}, and sslrootcert is not named")]
+    return []
 
 
 def check_registry(resolved: Resolved, registry: str, backend: str | None) -> list[Finding]:
@@ -462,7 +550,17 @@ def check_read_replica(resolved: Resolved, replica: str, backend: str | None) ->
                 "read-replica-mismatch", label, "the replica is a database of another name than the backend store"
             )
         ]
+    if database_identity(replica) == database_identity(backend or "") and not replica_by_attributes(one):
+        return [make_finding("read-replica-is-primary", label, "it leads to the backend store itself")]
+    if one.parameter("target_session_attrs") in ("read-write", "primary"):
+        found = "target_session_attrs asks for the primary"
+        return [make_finding("read-replica-is-primary", label, found)]
     return []
+
+
+def replica_by_attributes(uri: DatabaseUri) -> bool:
+    """Whether libpq is told to look for a standby among the hosts."""
+    return uri.parameter("target_session_attrs") in ("read-only", "standby", "prefer-standby")
 
 
 def check_libpq_environment(resolved: Resolved, backend: str | None) -> list[Finding]:
@@ -474,31 +572,40 @@ def check_libpq_environment(resolved: Resolved, backend: str | None) -> list[Fin
     for name, why in LIBPQ_ALWAYS.items():
         if resolved.environment.get(name):
             findings.append(make_finding("libpq-environment", name, f"the variable is set, and {why}"))
-    parts = uri._asdict()
+    deciding, idle = {}, []
     for name, part in LIBPQ_PARTS.items():
         if not resolved.environment.get(name):
             continue
-        said = parts[part] or (part == "host" and uri.parameter("host"))
-        if said:
-            findings.append(make_finding("libpq-environment-ignored", name, f"the URI names the {part} itself"))
+        if uri_says(uri, part):
+            idle.append(name)
         else:
-            findings.append(
-                make_finding("libpq-environment", name, f"the URI names no {part}, so this variable decides")
-            )
+            deciding[name] = part
+    if deciding:
+        found = f"the URI names no {', no '.join(deciding.values())}, so {' and '.join(deciding)} decide"
+        remedy = f"write {' and '.join(deciding.values())} into backend_store_uri, and remove the variables"
+        findings.append(make_finding("libpq-environment", ", ".join(deciding), found, remedy))
+    if idle:
+        found = "the URI says the same, and wins"
+        findings.append(make_finding("libpq-environment-ignored", ", ".join(idle), found))
     attributes = resolved.environment.get("PGTARGETSESSIONATTRS", "")
     if attributes in ("read-only", "standby", "prefer-standby"):
         findings.append(make_finding("database-read-only", "PGTARGETSESSIONATTRS", f"the variable is {attributes}"))
-    mode = resolved.environment.get("PGSSLMODE")
-    if mode and mode not in SSL_MODES:
-        findings.append(
-            make_finding(
-                "environment-value-invalid",
-                "PGSSLMODE",
-                f"{show(mode)} is no sslmode",
-                f"use one of: {', '.join(SSL_MODES)}",
-            )
-        )
     return findings
+
+
+def uri_says(uri: DatabaseUri, part: str) -> bool:
+    """Whether a URI names host, port, database or username, in one place or another."""
+    if part == "host":
+        return bool(uri.host or uri.parameter("host"))
+    if part == "port":
+        return bool(uri.port or uri.parameter("port") or re.search(r":\d+$", uri.parameter("host") or ""))
+    return bool(uri._asdict()[part] or uri.parameter({"database": "dbname", "username": "user"}[part]))
+
+
+def decided_by_variable(resolved: Resolved, label: str, uri: DatabaseUri, variable: str) -> bool:
+    """Whether a missing part of the backend store's URI is filled in by libpq's variable: that is reported once."""
+    backend = label == resolved.label("backend_store_uri")
+    return backend and uri.dialect == "postgresql" and bool(resolved.environment.get(variable))
 
 
 def worker_count(resolved: Resolved) -> int:
@@ -510,33 +617,18 @@ def worker_count(resolved: Resolved) -> int:
 def check_connection_budget(resolved: Resolved, backend: str | None) -> list[Finding]:
     """The most connections that all replicas may open, against what the database allows."""
     findings = []
-    sizes = {}
-    for name, default in (
-        ("MLFLOW_SQLALCHEMYSTORE_POOL_SIZE", 5),
-        ("MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW", 10),
-        ("MLFLOW_SQLALCHEMYSTORE_POOL_RECYCLE", -1),
-    ):
-        text = resolved.environment.get(name)
-        if text is None:
-            sizes[name] = default
-        elif re.fullmatch(r"-?\d+", text.strip()):
-            sizes[name] = int(text)
-        else:
-            findings.append(
-                make_finding(
-                    "environment-value-invalid", name, f"{show(text)} is no whole number", "give a whole number"
-                )
-            )
-            sizes[name] = default
+    pool = pool_number(resolved, "POOL_SIZE", 5)
+    overflow = pool_number(resolved, "MAX_OVERFLOW", 10)
     uri = parse_database_uri(backend or "")
     limit = resolved.request.max_connections
+    kind = resolved.environment.get("MLFLOW_SQLALCHEMYSTORE_POOLCLASS") or "QueuePool"
+    findings += check_pool_class(resolved, kind)
     if uri is None or uri.dialect == "sqlite" or limit is None:
         return findings
-    pool, overflow = sizes["MLFLOW_SQLALCHEMYSTORE_POOL_SIZE"], sizes["MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW"]
-    if resolved.environment.get("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "QueuePool") != "QueuePool":
+    if kind != "QueuePool" or pool is None or overflow is None:
         return findings
-    if pool == 0 or overflow < 0:
-        found = "a pool of size 0, or an overflow below 0, has no upper bound"
+    if overflow == -1:
+        found = "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW is -1, so that the pools have no upper bound"
         findings.append(make_finding("connection-budget", "max_connections", found))
         return findings
     # Tracking and registry have an engine each, even for one URI; basic authentication brings a third.
@@ -554,6 +646,47 @@ def check_connection_budget(resolved: Resolved, backend: str | None) -> list[Fin
             f"connections are {need}, and the database allows {usable}"
         )
         findings.append(make_finding("connection-budget", "max_connections", found))
+    return findings
+
+
+def pool_number(resolved: Resolved, name: str, default: int) -> int | None:
+    """The size that MLflow hands to SQLAlchemy: 0 is "not set" to it. None for what is refused elsewhere."""
+    text = resolved.environment.get(f"MLFLOW_SQLALCHEMYSTORE_{name}", "0").strip()
+    if not re.fullmatch(r"[+-]?\d+", text):
+        return None
+    number = int(text) or default
+    return None if number < -1 or (number < 0 and name == "POOL_SIZE") else number
+
+
+# Which sizes the pools of SQLAlchemy take; with another one the engine is not built.
+POOL_SIZES = {
+    "NullPool": (),
+    "StaticPool": (),
+    "AssertionPool": (),
+    "SingletonThreadPool": ("POOL_SIZE",),
+}
+
+
+def check_pool_class(resolved: Resolved, kind: str) -> list[Finding]:
+    """A pool that cannot be had, or not with these sizes."""
+    name = "MLFLOW_SQLALCHEMYSTORE_POOLCLASS"
+    if kind.startswith(("Async", "FallbackAsync")):
+        found = f"{kind} is for asynchronous engines, and MLflow's are none"
+        return [make_finding("environment-value-invalid", name, found, "use QueuePool or NullPool")]
+    findings = []
+    sizes = [
+        size
+        for size in ("POOL_SIZE", "MAX_OVERFLOW")
+        if kind in POOL_SIZES
+        and size not in POOL_SIZES[kind]
+        and resolved.environment.get(f"MLFLOW_SQLALCHEMYSTORE_{size}", "").strip().lstrip("+0")
+    ]
+    if sizes:
+        found = f"{kind} takes no {' and no '.join(sizes)}, and the engine is not built with one"
+        findings.append(make_finding("pool-size-without-pool", name, found))
+    if kind in ("StaticPool", "AssertionPool"):
+        found = f"{kind} gives one connection to all requests, which go on at the same time"
+        findings.append(make_finding("pool-of-one", name, found))
     return findings
 
 

@@ -3,27 +3,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: this file is part of the collection and can change at any time.
 
-"""Rules on the web server and on what reaches it: address, prefix, hosts, origins, and the words for uvicorn."""
+"""Rules on what reaches the web server: address, prefix, hosts and origins."""
 
 from __future__ import annotations
 
 import fnmatch
 import re
-import shlex
 from urllib.parse import urlsplit
 
-from ansible_collections.mlops.mlflow.plugins.module_utils._arguments import Resolved, closest, show
-from ansible_collections.mlops.mlflow.plugins.module_utils._catalogue import Catalogue
+from ansible_collections.mlops.mlflow.plugins.module_utils._arguments import Resolved, show
 from ansible_collections.mlops.mlflow.plugins.module_utils._findings import Finding, make_finding
 from ansible_collections.mlops.mlflow.plugins.module_utils._rules_database import in_paths, is_host, is_loopback
-
-# What MLflow sets on the web server's command line itself, and what would move the listener elsewhere.
-OWN_WORDS = {
-    "uvicorn_opts": frozenset(("--host", "--port", "--workers", "--uds", "--fd", "--factory")),
-    "gunicorn_opts": frozenset(("-b", "--bind", "-w", "--workers")),
-    "waitress_opts": frozenset(("--host", "--port", "--listen", "--unix-socket", "--call")),
-}
-SECRET_WORDS = frozenset(("--ssl-keyfile-password", "--keyfile-password"))
 
 # The hosts that pass without any configuration.
 DEFAULT_HOSTS = (
@@ -43,12 +33,12 @@ DEFAULT_HOSTS = (
 )
 
 
-def check_network(resolved: Resolved, catalogue: Catalogue) -> list[Finding]:
+def check_network(resolved: Resolved) -> list[Finding]:
     """All rules of this file."""
     findings: list[Finding] = []
     findings += check_listener(resolved)
     findings += check_prefix(resolved)
-    findings += check_server_options(resolved, catalogue)
+    findings += check_server_options(resolved)
     findings += check_security(resolved)
     findings += check_public_urls(resolved)
     return findings
@@ -85,7 +75,7 @@ def check_prefix(resolved: Resolved) -> list[Finding]:
     return [make_finding("static-prefix-moves-health", label, f"the health check moves to {prefix}/health")]
 
 
-def check_server_options(resolved: Resolved, catalogue: Catalogue) -> list[Finding]:
+def check_server_options(resolved: Resolved) -> list[Finding]:
     findings = []
     given = [name for name in ("gunicorn_opts", "waitress_opts", "uvicorn_opts") if resolved.given(name)]
     if len(given) > 1:
@@ -108,50 +98,9 @@ def check_server_options(resolved: Resolved, catalogue: Catalogue) -> list[Findi
             findings.append(make_finding("dev-conflict", "dev", f"it is given together with {' and '.join(clashes)}"))
         else:
             findings.append(make_finding("dev-mode", "dev", "the server runs in development mode"))
-    known = {"uvicorn_opts": catalogue.uvicorn_options, "gunicorn_opts": catalogue.gunicorn_options}
-    for name in given:
-        text = resolved.value(name)
-        if text is not None:
-            findings += check_words(name, resolved.label(name), text, known.get(name))
     workers, label = resolved.value("workers"), resolved.label("workers")
     if workers is not None and not re.fullmatch(r"0*[1-9]\d*", str(workers)):
         findings.append(make_finding("workers-invalid", label, f"{show(workers)} is no positive number"))
-    return findings
-
-
-def check_words(name: str, label: str, text: str, known: frozenset | None) -> list[Finding]:
-    """The words for the web server, as the shell would split them."""
-    try:
-        words = shlex.split(text)
-    except ValueError:
-        return [make_finding("server-options-unreadable", label, "the words cannot be split")]
-    findings = []
-    takes_value = False
-    for word in words:
-        if not word.startswith("-") or word in ("-", "--"):  # "-" alone is the standard output
-            if not takes_value:
-                findings.append(make_finding("server-option-unknown", label, f"{show(word)} belongs to no option"))
-            takes_value = False
-            continue
-        takes_value = "=" not in word
-        flag = word.split("=", 1)[0]
-        if not flag.startswith("--"):
-            flag = flag[:2]
-        if flag in SECRET_WORDS:
-            findings.append(make_finding("server-option-secret", label, f"{flag} carries a password"))
-        elif flag in OWN_WORDS[name]:
-            findings.append(make_finding("server-option-duplicated", label, f"{flag} is set by `mlflow server` itself"))
-        elif known is not None and flag not in known:
-            nearest = closest(flag, known, 0.7)
-            server = name.partition("_")[0]
-            findings.append(
-                make_finding(
-                    "server-option-unknown",
-                    label,
-                    f"{server} has no option {show(flag)}",
-                    f"did you mean {nearest}?" if nearest else None,
-                )
-            )
     return findings
 
 
@@ -165,26 +114,27 @@ def check_security(resolved: Resolved) -> list[Finding]:
         return []
     if resolved.value("disable_security_middleware"):
         label = resolved.label("disable_security_middleware")
-        return [make_finding("security-middleware-disabled", label, "Host and Origin headers are not checked")]
+        findings = [make_finding("security-middleware-disabled", label, "Host and Origin headers are not checked")]
+        for name in ("allowed_hosts", "cors_allowed_origins"):
+            if resolved.given(name):
+                found = "the security middleware is off, so nothing is compared with it"
+                findings.append(make_finding("security-option-ignored", resolved.label(name), found))
+        return findings
     findings = []
     hosts, label = resolved.value("allowed_hosts"), resolved.label("allowed_hosts")
-    for entry in split_list(hosts) if hosts else []:
-        if entry == "*":
-            findings.append(make_finding("allowed-hosts-any", label, "every host is allowed"))
-        elif not is_host_pattern(entry):
-            findings.append(
-                make_finding(
-                    "allowed-hosts-invalid", label, f"{show(entry)} is no host or host:port", host_remedy(entry)
-                )
-            )
+    findings += check_hosts(resolved, label, split_list(hosts)) if hosts else []
     origins, origins_label = resolved.value("cors_allowed_origins"), resolved.label("cors_allowed_origins")
     for entry in split_list(origins) if origins else []:
         if entry == "*":
             findings.append(make_finding("cors-any-origin", origins_label, "every origin is allowed"))
-        elif not re.fullmatch(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9*._-]+)(:(\d{1,5}|\*))?", entry):
-            findings.append(make_finding("cors-origin-invalid", origins_label, f"{show(entry)} is no origin"))
+            continue
+        problem = origin_problem(entry)
+        if problem:
+            findings.append(make_finding("cors-origin-invalid", origins_label, *problem))
     if hosts and not resolved.given("cors_allowed_origins") and not local_only(split_list(hosts)):
         findings.append(make_finding("cors-origins-missing", "cors_allowed_origins", "allowed_hosts is set without it"))
+    if origins and not hosts and "allowed_hosts" not in resolved.broken:
+        findings += check_origins_alone(split_list(origins))
     if resolved.request.replicas > 1 and not resolved.given("allowed_hosts") and not resolved.request.public_urls:
         findings.append(
             make_finding(
@@ -197,10 +147,113 @@ def check_security(resolved: Resolved) -> list[Finding]:
     return findings
 
 
-def is_host_pattern(entry: str) -> bool:
-    """A Host header or a pattern for one: lower case, no scheme, no path."""
-    match = re.fullmatch(r"(\[[0-9a-f:.]+\]|[a-z0-9*?._-]+)(:(\d{1,5}|\*))?|(fc|fd)00:\*", entry)
-    return bool(match) and not re.fullmatch(r"[:.]*", entry)
+def check_hosts(resolved: Resolved, label: str, hosts: list[str]) -> list[Finding]:
+    """Each allowed host alone, and who is shut out by all of them together."""
+    findings = []
+    for entry in hosts:
+        if entry == "*":
+            findings.append(make_finding("allowed-hosts-any", label, "every host is allowed"))
+            continue
+        problem = host_problem(entry)
+        if problem:
+            findings.append(make_finding("allowed-hosts-invalid", label, *problem))
+            continue
+        name, dummy, port = entry.rpartition(":")
+        if name and port in ("80", "443") and not host_allowed(name, hosts):
+            found = f"{show(entry)} names the default port, which browsers leave out"
+            findings.append(make_finding("allowed-host-default-port", label, found, f"add {name}"))
+    if "*" in hosts:
+        return findings
+    internal = [
+        entry
+        for entry in hosts
+        if is_internal(entry, resolved.request.platform)
+        and not host_allowed(f"{entry}:{resolved.value('port')}", hosts)
+    ]
+    if internal and resolved.value("port") not in (80, 443):
+        found = f"{show(internal[0])} is a name inside, and clients there send it with the port of the service"
+        findings.append(make_finding("allowed-host-without-port", label, found, f"add {internal[0]}:*"))
+    if resolved.value("expose_prometheus") and not any(host_allowed(address, hosts) for address in SCRAPED):
+        found = "allowed_hosts replaces the private addresses, by which scrapers ask for /metrics"
+        scraper = make_finding("scraper-not-allowed", resolved.label("expose_prometheus"), found)
+        # On Compose, scrapers go by the name of the service.
+        by_name = resolved.request.platform != "kubernetes" and any(is_internal(e, "compose") for e in bare(hosts))
+        findings += [] if by_name else [scraper]
+    return findings
+
+
+# What a scraper in a private network sends as Host header.
+SCRAPED = tuple(f"{address}:5000" for address in ("10.1.2.3", "172.17.0.3", "192.168.1.5", "[fd00::5]"))
+
+
+def bare(hosts: list[str]) -> list[str]:
+    return [re.sub(r":(\d+|\*)$", "", entry) for entry in hosts]
+
+
+def is_internal(host: str, platform: str) -> bool:
+    """A name that only the other containers or pods know: of one label on Compose, of a Service on Kubernetes."""
+    if not host or re.search(r"[*?:\[]", host) or host == "localhost" or platform == "host":
+        return False
+    if platform == "kubernetes":
+        return "." not in host or bool(re.search(r"\.svc(\.[a-z0-9.-]+)?$", host))
+    return "." not in host
+
+
+def check_origins_alone(origins: list[str]) -> list[Finding]:
+    """Origins without hosts: the page of another name than localhost is refused by its Host header already."""
+    names = [re.sub(r"^https?://", "", entry) for entry in origins if entry != "*" and not origin_problem(entry)]
+    outside = [name for name in names if "*" not in name and not host_allowed(name, list(DEFAULT_HOSTS))]
+    if not outside:
+        return []
+    found = f"cors_allowed_origins names {show(outside[0])}, which is not among the hosts that pass by default"
+    return [make_finding("allowed-hosts-missing", "allowed_hosts", found)]
+
+
+def can_match(pattern: str) -> bool:
+    """Whether a pattern matches what it seems to name: `[::1]` is one character to fnmatch, not an address."""
+    plain = pattern.replace("[[]", "[")
+    return fnmatch.fnmatchcase(plain.replace("*", "5000").replace("?", "5"), pattern)
+
+
+def host_problem(entry: str) -> tuple[str, str | None] | None:
+    """Why no Host header equals the entry (or matches it, if it has a star), and the remedy."""
+    plain = entry.replace("[[]", "[") if "*" in entry else entry
+    address = r"\[[0-9a-f:.]+\]|\[[0-9a-f:.]*\*"
+    match = re.fullmatch(rf"({address}|[a-z0-9*?._-]+)(:(\d{{1,5}}|\*))?|(fc|fd)[0-9a-f]{{2}}:\*", plain)
+    if not match or re.match(r"[:.]", entry) or ".." in entry:
+        return f"{show(entry)} is no host or host:port", host_remedy(entry)
+    if "?" in entry and "*" not in entry:
+        return f"{show(entry)} is compared as text, since only a * makes it a pattern", "write the whole name, or use *"
+    if "*" in entry and not can_match(entry):
+        return f"{show(entry)} matches no header: brackets in a pattern are a set of characters", (
+            f"write {entry.replace('[', '[[]')}"
+        )
+    if match[3] and match[3] != "*" and not 1 <= int(match[3]) <= 65535:
+        return f"{show(entry)} has no port between 1 and 65535", None
+    if re.fullmatch(r"[\d.]+", match[1] or "") and not is_host(match[1]):
+        return f"{show(match[1])} is no address", None
+    return None
+
+
+def origin_problem(entry: str) -> tuple[str, str | None] | None:
+    """Why no Origin header equals the entry, and the remedy."""
+    plain = entry.replace("[[]", "[") if "*" in entry else entry
+    match = re.fullmatch(r"(https?)://(\[[0-9a-f:.]+\]|[a-z0-9*?._-]+)(:(\d{1,5}|\*))?", plain)
+    if not match:
+        lowered = entry.lower().rstrip("/")
+        fine = lowered != entry and origin_problem(lowered) is None
+        return f"{show(entry)} is no origin", f"write {lowered}" if fine else None
+    if "?" in entry and "*" not in entry:
+        return f"{show(entry)} is compared as text, since only a * makes it a pattern", "write the whole name, or use *"
+    if "*" in entry and not can_match(entry):
+        return f"{show(entry)} matches no header: brackets in a pattern are a set of characters", (
+            f"write {entry.replace('[', '[[]')}"
+        )
+    if match[4] == {"http": "80", "https": "443"}[match[1]]:
+        return f"{show(entry)} names the default port, which browsers leave out", f"write {match[1]}://{match[2]}"
+    if match[4] and match[4] != "*" and not 1 <= int(match[4]) <= 65535:
+        return f"{show(entry)} has no port between 1 and 65535", None
+    return None
 
 
 def host_remedy(entry: str) -> str | None:
@@ -210,8 +263,14 @@ def host_remedy(entry: str) -> str | None:
         return "leave the scheme and the path out"
     if re.search(r"[\s;]", entry):
         return "separate hosts by commas"
-    if entry != entry.lower() and is_host_pattern(entry.lower()):
+    if "/" in entry:
+        return "leave the path out; a network is written as a pattern, such as 10.*"
+    if entry != entry.lower() and host_problem(entry.lower()) is None:
         return "write it in lower case, as browsers send it"
+    if re.fullmatch(r"\.[a-z0-9.-]+", entry):
+        return f"write *{entry}"
+    if re.fullmatch(r"[0-9a-f:]+", entry) and is_host(entry):
+        return f"put the address in brackets: [{entry}]"
     return None
 
 

@@ -10,17 +10,21 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from difflib import SequenceMatcher, get_close_matches
+from typing import Any
 
 from ansible_collections.mlops.mlflow.plugins.module_utils._arguments import (
     Resolved,
-    closest,
     is_secret_name,
     show,
 )
 from ansible_collections.mlops.mlflow.plugins.module_utils._catalogue import Catalogue, describe_lives
 from ansible_collections.mlops.mlflow.plugins.module_utils._findings import Finding, make_finding
 from ansible_collections.mlops.mlflow.plugins.module_utils._rules_artifacts import workspaces_enabled
-from ansible_collections.mlops.mlflow.plugins.module_utils._rules_database import worker_count
+from ansible_collections.mlops.mlflow.plugins.module_utils._rules_database import (
+    LIBPQ_VALUES,
+    worker_count,
+)
 from ansible_collections.mlops.mlflow.plugins.module_utils._rules_network import host_allowed, split_list
 from ansible_collections.mlops.mlflow.plugins.module_utils._uris import has_password
 
@@ -75,20 +79,136 @@ def check_names(resolved: Resolved, catalogue: Catalogue) -> list[Finding]:
             remedy = f"remove it, or deploy a release that reads it ({describe_lives(lives, catalogue.newest)})"
             findings.append(make_finding("environment-not-in-release", name, found, remedy))
             continue
-        # An option's own variable is the likeliest thing to be meant.
-        nearest = closest(upper, option_variables, 0.8) or closest(upper, release.variables, 0.8)
-        if nearest:
-            findings.append(
-                make_finding("environment-misspelt", name, "MLflow knows no such variable", f"did you mean {nearest}?")
-            )
-        else:
-            findings.append(make_finding("environment-unknown", name, "no MLflow release knows the variable"))
+        findings.append(unknown_variable(resolved, name, upper, option_variables))
+    return findings
+
+
+# Words that people add to the names of MLflow's variables, or use for one another.
+FILLERS = frozenset(("SERVER", "TRACKING", "OPT", "OPTS", "OPTION", "OPTIONS", "ARG", "ARGS", "NAME", "VALUE"))
+# Either of the two says where artifacts go.
+ALTERNATIVES = {"default_artifact_root": "artifacts_destination", "artifacts_destination": "default_artifact_root"}
+
+
+def unknown_variable(resolved: Resolved, name: str, upper: str, option_variables: set) -> Finding:
+    """A name that no release knows: a misspelling by which a setting is lost, or a variable of the shop's own.
+
+    It counts as misspelt if it reads like a variable of MLflow's that is not set, and has no word that means something
+    else: MLFLOW_DB_HOST is no misspelling of MLFLOW_HOST.
+    """
+    meant = meant_variable(upper, option_variables) or meant_variable(upper, resolved.release.variables)
+    nearest, exact = meant or ("", False)
+    if not nearest:
+        return make_finding("environment-unknown", name, "no MLflow release knows the variable")
+    option = next((option.name for option in resolved.release.options.values() if option.variable == nearest), "")
+    there = resolved.given(option) if option else resolved.has_variable(nearest)
+    if not there and option and not exact and option in ALTERNATIVES:
+        there = resolved.given(ALTERNATIVES[option])
+    if there:
+        found = f"MLflow knows no such variable; what it may mean, {nearest}, is given"
+        return make_finding("environment-unknown", name, found)
+    return make_finding("environment-misspelt", name, "MLflow knows no such variable", f"did you mean {nearest}?")
+
+
+def meant_variable(upper: str, known: Any) -> tuple[str, bool] | None:
+    """The known name that an unknown one most probably means, and whether they have the same number of words."""
+    words = upper.split("_")[1:]
+    found: list[tuple[float, str, bool]] = []
+    for candidate in get_close_matches(upper, sorted(known), n=8, cutoff=0.78):
+        theirs = candidate.split("_")[1:]
+        matched = [word for word in words if get_close_matches(word, theirs, n=1, cutoff=0.6)]
+        rest = [word for word in words if word not in matched and word not in FILLERS]
+        if not rest and matched and 2 * len(matched) > len(theirs):
+            ratio = SequenceMatcher(None, upper, candidate).ratio()
+            found.append((len(matched) + ratio, candidate, len(words) == len(theirs)))
+    return max(found)[1:] if found else None
+
+
+# Variables that are converted to a number in another place than MLflow's list of variables, or by boto3 and libpq.
+OTHER_NUMBERS = {
+    "MLFLOW_CRYPTO_KEK_VERSION": "int",
+    "AWS_MAX_ATTEMPTS": "int",
+    "AWS_METADATA_SERVICE_TIMEOUT": "int",
+    "AWS_METADATA_SERVICE_NUM_ATTEMPTS": "int",
+    "PGCONNECT_TIMEOUT": "int",
+}
+# Numbers outside of these are refused late, or mean something else than they say.
+RANGES = {
+    "MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": (0, None, "a pool has no negative size"),
+    "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW": (-1, None, "-1 alone means without bound"),
+    "MLFLOW_SQLALCHEMYSTORE_POOL_RECYCLE": (-1, None, "-1 alone means never"),
+    "MLFLOW_MULTIPART_UPLOAD_CHUNK_SIZE": (5 * 1024**2, 5 * 1024**3, "S3 takes parts of 5 MiB to 5 GiB"),
+    "MLFLOW_PRESIGNED_DOWNLOAD_URL_TTL_SECONDS": (1, 604800, "S3 signs for at most seven days"),
+    "MLFLOW_CRYPTO_KEK_VERSION": (1, None, "versions are counted from 1"),
+    "MLFLOW_TRACE_SAMPLING_RATIO": (0, 1, "it is a share of all"),
+    "AWS_MAX_ATTEMPTS": (1, None, "boto3 makes at least one attempt"),
+}
+NOT_NEGATIVE = re.compile(r"_(TIMEOUT|SIZE|SECONDS|INTERVAL|TTL|RETRIES|MILLIS|CAPACITY|CONNECTIONS|FIELDS|ALIASES)$")
+LEVELS = ("CRITICAL", "DEBUG", "ERROR", "FATAL", "INFO", "NOTSET", "WARN", "WARNING")
+# Variables that take one of a few words; True: in any case. libpq's and boto3's are compared as they stand.
+WORDS = {
+    "MLFLOW_LOGGING_LEVEL": (LEVELS, True),
+    "MLFLOW_SERVER_JOB_EXECUTION_ENGINE": (("executor",), True),
+    "MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE": (("auto", "path", "virtual"), False),
+    "AWS_REQUEST_CHECKSUM_CALCULATION": (("when_required", "when_supported"), True),
+    "AWS_RESPONSE_CHECKSUM_VALIDATION": (("when_required", "when_supported"), True),
+    "AWS_RETRY_MODE": (("legacy", "standard", "adaptive"), False),
+    "PGSSLMODE": (LIBPQ_VALUES["sslmode"], False),
+    "PGGSSENCMODE": (LIBPQ_VALUES["gssencmode"], False),
+    "PGCHANNELBINDING": (LIBPQ_VALUES["channel_binding"], False),
+    "PGTARGETSESSIONATTRS": (LIBPQ_VALUES["target_session_attrs"], False),
+}
+
+
+def check_numbers(resolved: Resolved) -> list[Finding]:
+    """Every variable that the release converts to a number, by its own definition of it."""
+    findings = []
+    option_variables = {option.variable for option in resolved.release.options.values()}
+    for name, kind in sorted({**OTHER_NUMBERS, **resolved.release.numbers}.items()):
+        text = resolved.environment.get(name)
+        if text is None or name in option_variables:
+            continue
+        problem = number_problem(name, text, kind)
+        if problem:
+            findings.append(make_finding("environment-value-invalid", name, *problem))
+    return findings
+
+
+def number_problem(name: str, text: str, kind: str) -> tuple[str, str] | None:
+    """What Python's int() or float(), or the one that reads the number, has against it."""
+    words = "whole number" if kind == "int" else "number"
+    try:
+        number = int(text) if kind == "int" else float(text)
+    except ValueError:
+        return f"{show(text)} is no {words}" if text else "the value is empty", f"give a {words} without a unit"
+    low, high, why = RANGES.get(name, (None, None, ""))
+    if low is None and name.endswith("_WORKERS"):
+        low, why = 1, "no work is done without a worker"
+    elif low is None and NOT_NEGATIVE.search(name):
+        low, why = 0, "it counts something"
+    if (low is not None and number < low) or (high is not None and number > high):
+        bounds = f"from {low} on" if high is None else f"from {low} to {high}"
+        return f"{number} is out of range, {why}", f"give a {words} {bounds}"
+    return None
+
+
+def check_words(resolved: Resolved) -> list[Finding]:
+    """Variables that take one of a few words."""
+    findings = []
+    table = {"MLFLOW_SQLALCHEMYSTORE_POOLCLASS": (sorted(resolved.release.pool_classes), False), **WORDS}
+    for name, (words, any_case) in sorted(table.items()):
+        text = resolved.environment.get(name)
+        if not text or not words or (name.startswith("MLFLOW_") and not resolved.knows_variable(name)):
+            continue
+        same = [word for word in words if word.lower() == text.strip().lower()]
+        if text not in words and not (any_case and same):
+            remedy = f"write {same[0]}" if same else f"use one of: {', '.join(words)}"
+            findings.append(make_finding("environment-value-invalid", name, f"{show(text)} is no such word", remedy))
     return findings
 
 
 def check_values(resolved: Resolved) -> list[Finding]:
-    """Variables that MLflow reads as true or false take four words only."""
-    findings = []
+    """Variables that MLflow reads as true or false take four words only; then numbers and words."""
+    findings = check_numbers(resolved) + check_words(resolved)
     option_variables = {option.variable for option in resolved.release.options.values()}
     for name in sorted(resolved.release.switches):
         text = resolved.environment.get(name)
@@ -208,8 +328,10 @@ def check_keys(resolved: Resolved) -> list[Finding]:
 
 def check_jobs(resolved: Resolved) -> list[Finding]:
     name = "MLFLOW_SERVER_ENABLE_JOB_EXECUTION"
-    if not resolved.knows_variable(name) or not resolved.switch(name) or resolved.value("artifacts_only"):
+    if not resolved.knows_variable(name) or resolved.value("artifacts_only"):
         return []
+    if not resolved.switch(name):
+        return check_idle_jobs(resolved, name)
     findings = []
     if resolved.request.replicas > 1 and not resolved.has_variable("MLFLOW_SERVER_JOB_HUEY_REDIS_URL"):
         findings.append(make_finding("jobs-with-replicas", name, f"{resolved.request.replicas} replicas run jobs"))
@@ -222,6 +344,18 @@ def check_jobs(resolved: Resolved) -> list[Finding]:
             make_finding("jobs-host-not-allowed", name, f"jobs run, and {address} is not among the allowed hosts")
         )
     return findings
+
+
+def check_idle_jobs(resolved: Resolved, switch: str) -> list[Finding]:
+    """What does nothing while no jobs are run."""
+    names = ("MLFLOW_SERVER_JOB_HUEY_REDIS_URL", "MLFLOW_SERVER_JOB_EXECUTION_ENGINE")
+    idle = [name for name in names if resolved.has_variable(name)]
+    if resolved.switch("MLFLOW_SQL_TRACE_ROLLUPS_ENABLED"):
+        idle.append("MLFLOW_SQL_TRACE_ROLLUPS_ENABLED")
+    if resolved.given("trace_archival_config"):
+        idle.append(resolved.label("trace_archival_config"))
+    found = f"{switch} is false, so no job reads it"
+    return [make_finding("jobs-setting-ignored", name, found) for name in idle]
 
 
 def check_workspaces(resolved: Resolved) -> list[Finding]:

@@ -8,10 +8,11 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, NamedTuple
 
 from ansible_collections.mlops.mlflow.plugins.module_utils._arguments import Resolved
-from ansible_collections.mlops.mlflow.plugins.module_utils._catalogue import Release
+from ansible_collections.mlops.mlflow.plugins.module_utils._catalogue import Release, parse_version
 from ansible_collections.mlops.mlflow.plugins.module_utils._findings import Finding, make_finding
 from ansible_collections.mlops.mlflow.plugins.module_utils._rules_artifacts import ENDPOINTS, workspaces_enabled
 from ansible_collections.mlops.mlflow.plugins.module_utils._uris import (
@@ -28,6 +29,10 @@ HARMLESS, RESTART, ARTIFACTS_MOVE, SCHEMA_STEP, DATA_UNREACHABLE = (
     "schema_step",
     "data_unreachable",
 )
+
+
+# The head of a release that the catalogue does not know begins with this word.
+UNKNOWN = "unknown"
 
 
 class Transition(NamedTuple):
@@ -67,7 +72,7 @@ def effective(resolved: Resolved) -> dict[str, Any]:
 def position(release: Release, revisions: list[str]) -> list[Any]:
     """How far a release's migrations reach: their number, and the last one. Releases are never compared by version."""
     if not release.known:
-        return [len(revisions) + 1, f"unknown ({release.version})"]
+        return [len(revisions) + 1, f"{UNKNOWN} ({release.version})"]
     return [len(revisions), revisions[-1] if revisions else ""]
 
 
@@ -203,6 +208,16 @@ def is_default(name: str, was: Any, becomes: Any) -> bool:
     )
 
 
+def order_of(version: str) -> tuple[Any, ...]:
+    """Orders releases by their numbers: 3.18.0rc1 comes before 3.18.0, and 3.18.0.post1 behind it."""
+    parts = parse_version(version)
+    if parts is None:
+        return ()
+    early = bool(re.search("a|b|rc|dev", parts[3]))
+    numbers = tuple((letters, int(number)) for letters, number in re.findall(r"([a-z]+)(\d+)", parts[3]))
+    return (*parts[:3], not early, numbers)
+
+
 def compare_versions(before: dict[str, Any], after: dict[str, Any], note: Any) -> None:
     was, becomes = before["mlflow_version"], after["mlflow_version"]
     if was == becomes:
@@ -215,8 +230,14 @@ def compare_versions(before: dict[str, Any], after: dict[str, Any], note: Any) -
         new_count, new_head = after[key]
         if old_head == new_head:
             continue
+        if UNKNOWN in (old_head.partition(" ")[0], new_head.partition(" ")[0]):
+            # Of a release that is not in the catalogue nothing is known but its number. It is never harmless.
+            upwards = order_of(becomes) > order_of(was)
+            reason = f"the revisions of {name} are not known for both releases"
+            code = "schema-upgrade" if upwards else "schema-downgrade"
+            note("mlflow_version", SCHEMA_STEP, was, becomes, reason, code)
+            return
         difference = abs(new_count - old_count)
-        # Equal counts with other heads mean a release that is unknown or not introspected: never harmless.
         if new_count >= old_count:
             reason = f"{name} goes from revision {old_head} to {new_head} ({difference} steps)"
             note("mlflow_version", SCHEMA_STEP, was, becomes, reason, "schema-upgrade")

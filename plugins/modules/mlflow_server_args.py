@@ -111,6 +111,14 @@ options:
       - The C(database_uri) of the file in E(MLFLOW_AUTH_CONFIG_PATH), without password. MLflow takes it from that
         file only.
     type: str
+  readable_paths:
+    description:
+      - Absolute paths of the files and folders that the servers find in their containers, such as V(/run/secrets). If
+        given, every file that an option, a URI or a variable names must be one of them, or lie below one or below
+        one of O(shared_paths).
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -295,6 +303,7 @@ def main() -> None:
             "public_urls": {"type": "list", "elements": "str", "default": []},
             "drivers": {"type": "list", "elements": "str", "default": []},
             "auth_database_uri": {"type": "str"},
+            "readable_paths": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
         # Keeps the parameters, which may hold passwords by mistake, out of the system's log.

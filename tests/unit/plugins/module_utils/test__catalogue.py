@@ -87,7 +87,6 @@ def test_words_for_lives():
     assert describe_lives([("2.3.0", "2.9.0"), ("3.0.0", "3.0.0")], "3.17.2") == "MLflow 2.3.0 to 2.9.0, 3.0.0"
 
 
-
 @pytest.fixture(scope="module")
 def generator():
     """The generator, if a package index is within reach: it asks pip, which knows the machine's configuration."""

@@ -121,6 +121,8 @@ def test_a_newer_release_is_described_by_the_installed_one():
         "auth_revisions": [],
         "environment": [],
         "switches": {},
+        "numbers": {},
+        "pool_classes": [],
         "artifact_schemes": ["s3"],
     }
     case = {
