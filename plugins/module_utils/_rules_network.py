@@ -176,8 +176,9 @@ def check_hosts(resolved: Resolved, label: str, hosts: list[str]) -> list[Findin
     if resolved.value("expose_prometheus") and not any(host_allowed(address, hosts) for address in SCRAPED):
         found = "allowed_hosts replaces the private addresses, by which scrapers ask for /metrics"
         scraper = make_finding("scraper-not-allowed", resolved.label("expose_prometheus"), found)
-        # On Compose, scrapers go by the name of the service.
-        by_name = resolved.request.platform != "kubernetes" and any(is_internal(e, "compose") for e in bare(hosts))
+        # On Compose, scrapers go by the name of the service, or by the public address.
+        names = resolved.request.public_urls or [host for host in bare(hosts) if is_internal(host, "compose")]
+        by_name = resolved.request.platform != "kubernetes" and bool(names)
         findings += [] if by_name else [scraper]
     return findings
 
