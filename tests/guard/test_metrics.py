@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-from mlflow_guard import metrics
+from mlflow_guard import known, metrics
 from test_readiness import serving
 
 RUN, DELETED, OTHER = "a" * 32, "b" * 32, "c" * 32
@@ -325,11 +325,16 @@ def test_derived_stores_go_their_own_way(store, one_statement, monkeypatch):
 
 def test_another_mlflow_is_left_as_it_is(monkeypatch):
     theirs = SqlAlchemyStore.log_batch, SqlAlchemyStore._log_metrics_once
-    assert metrics.fingerprint() == metrics.KNOWN
+    assert metrics.is_known()
     monkeypatch.setattr(SqlAlchemyStore, "_log_model_metrics", lambda _self, _run_id, _metrics, _experiment_id: None)
     assert metrics.shorten() == ["log_batch", "_log_metrics_once"]
+    monkeypatch.undo()
+    assert metrics.is_known()
     monkeypatch.delattr(SqlAlchemyStore, "_update_latest_metrics_if_necessary")
-    assert metrics.fingerprint() == ""
+    assert metrics.shorten() == ["log_batch", "_log_metrics_once"]
+    monkeypatch.undo()
+    monkeypatch.setitem(known.KNOWN, "metrics", "of another release")
+    assert metrics.shorten() == ["log_batch", "_log_metrics_once"]
     assert (SqlAlchemyStore.log_batch, SqlAlchemyStore._log_metrics_once) == theirs
 
 

@@ -5,7 +5,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import http.client
+import importlib
+import inspect
 import json
 import os
 import re
@@ -22,9 +25,11 @@ from mlflow.server import constants, fastapi_app
 from mlflow.server.handlers import STATIC_PREFIX_ENV_VAR
 from mlflow.store.db.utils import _initialize_tables
 from mlflow.utils import workspace_context
-from mlflow_guard import web
+from mlflow_guard import known, metrics, web
+from mlflow_guard.answer import Answer
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.responses import Response
 
 ORIGIN, HOST, RUN = "https://notebook.example", "mlflow.example", "0123456789abcdef" * 2
 BIG = bytes(range(256)) * (3 * 2**12)
@@ -319,14 +324,118 @@ def test_variables_of_a_request_are_seen_in_its_thread():
     assert answers(web.InThread(Wsgi(resolved, length=5)))[1]["body"] == b"False"
 
 
+def middlewares_and_mount(app: FastAPI) -> list:
+    return [*app.user_middleware, app.routes[-1].app]
+
+
 def test_only_what_is_known_is_shortened():
     plain = FastAPI()
     plain.add_middleware(BaseHTTPMiddleware)
     plain.mount("/", answers)
-    before = [*plain.user_middleware, *plain.routes], plain.routes[-1].app
+    before = middlewares_and_mount(plain)
     assert web.shorten(plain) == []
-    assert ([*plain.user_middleware, *plain.routes], plain.routes[-1].app) == before
+    assert middlewares_and_mount(plain) == before
     real = fastapi_app.create_fastapi_app()
     assert sorted(web.shorten(real)) == sorted(web.EXPECTED)
     assert len(web.EXPECTED) == 3
     assert web.shorten(real) == []
+
+
+def named(name: str):
+    async def refuse(_request, _call_next):
+        return Response(status_code=403)
+
+    refuse.__name__ = refuse.__qualname__ = name
+    return refuse
+
+
+def wrapping(name: str):
+    """What `functools.wraps` makes of MLflow's own is by all its names MLflow's own."""
+    app = fastapi_app.create_fastapi_app()
+    found = [each.kwargs["dispatch"] for each in app.user_middleware if "dispatch" in each.kwargs]
+    theirs = {each.__name__: each for each in found}
+    return functools.wraps(theirs[name])(named(name))
+
+
+class Refusing(BaseHTTPMiddleware):
+    async def __call__(self, scope, receive, send):
+        await Response(status_code=403)(scope, receive, send)
+
+
+@pytest.mark.parametrize("name", sorted(web.SHORTER))
+@pytest.mark.parametrize("kind", [named, wrapping, Refusing])
+def test_a_middleware_of_the_same_name_is_not_passed_by(name, kind):
+    app = FastAPI()
+    dispatch = wrapping(name).__wrapped__ if kind is Refusing else kind(name)
+    app.add_middleware(Refusing if kind is Refusing else BaseHTTPMiddleware, dispatch=dispatch)
+    app.mount("/", web.InThread(Wsgi(b"x", length=1)))
+    assert web.shorten(app) == []
+    assert answers(app, scope={**SCOPE, "raw_path": b"/"})[0]["status"] == 403
+
+
+def test_another_way_to_the_wsgi_application_is_left_as_it_is(monkeypatch):
+    class Other(fastapi_app._EfficientWSGIMiddleware):
+        pass
+
+    Other.__name__ = web.WSGI
+    app = FastAPI()
+    app.mount("/", Other(Wsgi(b"x")))
+    assert web.shorten(app) == []
+    monkeypatch.setattr(fastapi_app, web.WSGI, Other)
+    assert web.shorten(app) == [web.WSGI], "to the letter the same"
+    app.mount("/", Other(Wsgi(b"x")))
+    monkeypatch.setattr(Other, "__call__", Refusing.__call__)
+    assert web.shorten(app) == []
+
+
+@pytest.fixture
+def other_sources(monkeypatch, tmp_path):
+    """The modules that are compared, as files that can be changed."""
+    theirs = {module: known.file_of(module) for parts in known.PARTS.values() for module, _names in parts}
+    copies = {}
+    for module, path in theirs.items():
+        copies[module] = tmp_path / f"{module}.py"
+        shutil.copy(path, copies[module])
+    monkeypatch.setattr(known, "file_of", copies.__getitem__)
+    known.forget()
+    yield copies
+    known.forget()
+
+
+PASSED_BY = [(part, module, name) for part in known.PARTS for module, names in known.PARTS[part] for name in names]
+
+
+@pytest.mark.parametrize(("part", "module", "name"), PASSED_BY)
+def test_every_letter_counts(other_sources, part, module, name):
+    """The last line of each function and class that is passed by is another one."""
+    assert known.unknown() == []
+    lines = known.lines_of(module)
+    first, text = known.find(lines, name)
+    last = first - 1 + len(text.splitlines()) - 1
+    changed = [*lines[:last], lines[last].rstrip("\n") + "  # nosec\n", *lines[last + 1 :]]
+    other_sources[module].write_text("".join(changed))
+    known.forget()
+    assert part in known.unknown()
+    answer = Answer("check")
+    known.tell(answer)
+    assert [(each["code"], each["severity"]) for each in answer.findings] == [("code_unknown", "warning")]
+    assert part in answer.facts["longer_ways"]
+    assert part in answer.findings[0]["message"]
+    # One without sources, or without the function.
+    other_sources[module].write_text("".join(lines[: first - 1]))
+    known.forget()
+    assert part in known.unknown()
+    other_sources[module].unlink()
+    known.forget()
+    assert part in known.unknown()
+
+
+def test_the_text_is_what_python_finds(monkeypatch):
+    for name in ("log_batch", "_log_metrics_once"):
+        monkeypatch.setattr(metrics.SqlAlchemyStore, name, getattr(metrics, f"_{name.lstrip('_')}"))
+    for _part, module, name in PASSED_BY:
+        found = sys.modules.get(module) or importlib.import_module(module)
+        for each in name.split("."):
+            found = getattr(found, each)
+        text, first = inspect.getsourcelines(found)
+        assert known.find(known.lines_of(module), name) == (first, "".join(text))

@@ -8,7 +8,7 @@ import os
 import threading
 import time
 
-from mlflow_guard import fingerprint, locations, store
+from mlflow_guard import fingerprint, known, locations, store
 from mlflow_guard.answer import Answer, Problem, finding
 from mlflow_guard.config import Config, Database
 from mlflow_guard.inspection import inspect, opened
@@ -53,6 +53,7 @@ def run(config: Config, answer: Answer, *, skip_store: bool = False) -> None:
     beside = threading.Thread(target=_store, args=(config, not skip_store, result), daemon=True)
     if not skip_store:
         beside.start()
+    known.tell(answer)
     record, compared = None, False
     answer.facts["databases"] = {}
     answer.facts["locations"] = []

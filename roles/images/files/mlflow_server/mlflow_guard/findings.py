@@ -45,6 +45,12 @@ FINDINGS = {
         "why": "MLflow notices most of them only while it serves, some by restarting its workers without end.",
         "remedy": "build the image again with this package",
     },
+    "code_unknown": {
+        "severity": "warning",
+        "meaning": "This image's MLflow has other code where the guard's web server takes a shorter way.",
+        "why": "What is passed by there might refuse, count or change something, so MLflow's own, slower way is used.",
+        "remedy": "nothing is needed; an image with the release that the guard was written for is faster",
+    },
     "structure_unknown": {
         "severity": "warning",
         "meaning": "This image's MLflow is newer than the guard's list of tables for each revision.",

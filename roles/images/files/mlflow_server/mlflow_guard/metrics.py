@@ -13,29 +13,16 @@ is given to MLflow's own way, which then does what there is to do and has the an
 
 from __future__ import annotations
 
-import hashlib
-import inspect
-import linecache
 from collections.abc import Iterable, Sequence
 
 import sqlalchemy as sa
 from mlflow.entities import LifecycleStage, Metric
-from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlMetric
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.utils import validation
 
+from mlflow_guard import known
+
 COLUMNS = ("key", "value", "timestamp", "step", "is_nan")
-# What this stands for, and what it relies on, as it was when this was written.
-METHODS = (
-    "log_metric",
-    "log_batch",
-    "sanitize_metric_value",
-    "_log_metrics",
-    "_log_metrics_once",
-    "_log_model_metrics",
-    "_update_latest_metrics_if_necessary",
-)
-KNOWN = "97a8cc2e503c53eae5205c137ae0dbb534784c785bc7bd3f78f92471f9df8acb"
 _log_batch, _log_metrics_once = (getattr(SqlAlchemyStore, name, None) for name in ("log_batch", "_log_metrics_once"))
 
 # First the metrics, then the newest values by their names: the order in which MLflow locks them too, so that two calls,
@@ -152,24 +139,21 @@ def log_batch(self: SqlAlchemyStore, run_id: str, metrics: Sequence[Metric], par
     self._log_metrics(run_id, metrics)
 
 
-def fingerprint() -> str:
-    """What identifies MLflow's methods and tables; of a release without its sources, nothing is known."""
-    try:
-        parts = [inspect.getsource(getattr(SqlAlchemyStore, name)) for name in METHODS]
-    except (OSError, AttributeError):
-        return ""
-    finally:
-        # The sources of a large module would stay in memory.
-        linecache.clearcache()
-    parts += [repr(sorted(table.__table__.columns.keys())) for table in (SqlMetric, SqlLatestMetric)]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+def is_known() -> bool:
+    """Whether MLflow's store and tables are as they are known, and no others have been put in their place."""
+    return known.is_known("metrics") and all(
+        known.is_written_at(vars(SqlAlchemyStore).get(name.split(".")[1]), module, name)
+        for module, names in known.PARTS["metrics"]
+        if module == known.STORE
+        for name in names
+    )
 
 
 def shorten() -> list[str]:
     """Put the statement in the place of MLflow's way; return what was left as it is, in another MLflow than this."""
     if SqlAlchemyStore.log_batch is log_batch:
         return []
-    if fingerprint() != KNOWN:
+    if not is_known():
         return ["log_batch", "_log_metrics_once"]
     SqlAlchemyStore.log_batch, SqlAlchemyStore._log_metrics_once = log_batch, log_metrics_once
     return []

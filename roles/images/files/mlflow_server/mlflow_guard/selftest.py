@@ -8,6 +8,7 @@ import importlib
 import os
 import shutil
 
+from mlflow_guard import known
 from mlflow_guard.answer import Answer, finding
 
 # Import -> what needs it.
@@ -71,6 +72,7 @@ def run(answer: Answer) -> None:
         answer.facts["heads"] = {kind: head(kind) for kind in ("backend", "auth")}
     except RevisionsUnknown as error:
         answer.add(finding("mlflow_unreadable", "image", str(error)))
+    known.tell(answer)
     if not shutil.which("pg_dump"):
         answer.add(finding("dump_program_missing", "image", "pg_dump is not on PATH"))
     answer.facts["imported"] = done

@@ -22,11 +22,12 @@ from mlflow.server.handlers import _add_static_prefix
 from mlflow.server.workspace_helpers import WORKSPACE_HEADER_NAME
 from mlflow.utils.workspace_context import clear_server_request_workspace, set_server_request_workspace
 from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.wsgi import build_environ
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mlflow_guard import metrics
+from mlflow_guard import known, metrics
 
 _log = logging.getLogger("mlflow_guard.web")
 
@@ -167,7 +168,37 @@ class InThread:
             await send(message)
 
 
-SHORTER = {"gateway_timing_middleware": Timed, "workspace_context_middleware": InWorkspace}
+# By the name of MLflow's middleware: the shorter way, and the function that the middleware is written in.
+SHORTER = {
+    "gateway_timing_middleware": (Timed, "add_gateway_timing_middleware"),
+    "workspace_context_middleware": (InWorkspace, "add_fastapi_workspace_middleware"),
+}
+WSGI = "_EfficientWSGIMiddleware"
+
+
+def known_middleware(middleware: Middleware) -> str:
+    """The name of one that is to the letter as it is known, and nothing else of this name; otherwise nothing."""
+    dispatch = middleware.kwargs.get("dispatch")
+    name = getattr(dispatch, "__name__", "")
+    if (
+        name in SHORTER
+        and (middleware.cls, middleware.args, len(middleware.kwargs)) == (BaseHTTPMiddleware, (), 1)
+        and known.is_written_at(dispatch, known.APPLICATION, f"{SHORTER[name][1]}.{name}")
+        and known.is_known(name)
+    ):
+        return name
+    return ""
+
+
+def known_mount(route: object) -> bool:
+    """Whether it is MLflow's own way into its Flask part, to the letter as it is known."""
+    application = getattr(route, "app", None)
+    return (
+        isinstance(route, Mount)
+        and type(application) is getattr(fastapi_app, WSGI, None)
+        and known.is_written_at(type(application).__call__, known.APPLICATION, f"{WSGI}.__call__")
+        and known.is_known(WSGI)
+    )
 
 
 def shorten(app: fastapi_app.FastAPI) -> list[str]:
@@ -177,19 +208,22 @@ def shorten(app: fastapi_app.FastAPI) -> list[str]:
     """
     done = []
     for index, middleware in enumerate(app.user_middleware):
-        name = getattr(middleware.kwargs.get("dispatch"), "__name__", "")
-        if name in SHORTER:
-            app.user_middleware[index] = Middleware(SHORTER[name], middleware=middleware)
+        if name := known_middleware(middleware):
+            app.user_middleware[index] = Middleware(SHORTER[name][0], middleware=middleware)
             done.append(name)
     for route in app.routes:
-        if isinstance(route, Mount) and type(route.app).__name__ == "_EfficientWSGIMiddleware":
+        if known_mount(route):
             route.app = InThread(route.app.app)
-            done.append("_EfficientWSGIMiddleware")
+            done.append(WSGI)
     return done
 
 
 app = fastapi_app.app
-EXPECTED = {*SHORTER, "_EfficientWSGIMiddleware"}
+EXPECTED = {*SHORTER, WSGI}
 missing = EXPECTED.difference(shorten(app)).union(metrics.shorten())
+known.forget()
 if missing:
-    _log.warning("MLflow's own, longer way is used for: %s", ", ".join(sorted(missing)))
+    _log.warning(
+        "MLflow's own, longer way is used for %s: its code is not the one that the shorter way was made for",
+        ", ".join(sorted(missing)),
+    )
