@@ -388,7 +388,8 @@ FINDINGS: dict[str, dict[str, str]] = {
         "The servers may open more connections than the database allows.",
         "replicas x workers x engines x (pool + overflow) is reached under load, and requests fail with `too "
         "many clients`. MLflow takes a pool or overflow of 0 as not set (5 and 10); an overflow of -1 has no bound.",
-        "raise max_connections, or lower workers, MLFLOW_SQLALCHEMYSTORE_POOL_SIZE and _MAX_OVERFLOW",
+        "raise max_connections (the playbooks' own PostgreSQL: postgres_max_connections, which restarts it), or lower "
+        "replicas, workers, MLFLOW_SQLALCHEMYSTORE_POOL_SIZE and _MAX_OVERFLOW",
     ),
     # --- Artifacts ----------------------------------------------------------------------------------------------
     "artifacts-destination-missing": _error(

@@ -295,7 +295,9 @@ def check_driver(resolved: Resolved, label: str, uri: DatabaseUri) -> list[Findi
     if uri.dialect == "sqlite":
         return findings
     available = resolved.request.drivers
-    if not uri.driver:
+    # SQLAlchemy 2.1 changed which driver `postgresql://` means. An image that holds both works either way.
+    both = all(set(available) & set(DRIVER_PACKAGES[module]) for module in ("psycopg2", "psycopg"))
+    if not uri.driver and not (uri.dialect == "postgresql" and both):
         preferred = "psycopg2" if uri.dialect == "postgresql" else "pymysql" if uri.dialect == "mysql" else "pymssql"
         findings.append(
             make_finding(

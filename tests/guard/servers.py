@@ -21,6 +21,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 DEADLINE = 60
+ROOT = Path(__file__).resolve().parents[2]
+# The versions of pg_dump and pg_restore in the server's image.
+IMAGE_POSTGRES = (15, 16, 18)
 
 
 def free_port() -> int:
@@ -126,9 +129,9 @@ class Postgres:
             end(self.process, signal.SIGINT)
 
 
-def start_postgres(parent: Path, **settings: str) -> Postgres:
+def start_postgres(parent: Path, binaries: Path | None = None, **settings: str) -> Postgres:
     """Make a cluster and start it; durability is switched off, for speed."""
-    binaries = postgres_bin()
+    binaries = binaries or postgres_bin()
     if binaries is None:
         raise RuntimeError("PostgreSQL is not installed: apt-get install --no-install-recommends postgresql")
     identity = unprivileged("postgres")

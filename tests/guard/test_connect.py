@@ -167,10 +167,18 @@ def test_search_path_of_a_missing_schema(deployment):
     check(deployment, "schema_missing", 3)
 
 
-@pytest.mark.parametrize("driver", ["postgresql", "postgresql+nosuch", "mysql+mysqldb"])
+@pytest.mark.parametrize("driver", ["postgresql+nosuch", "mysql+mysqldb"])
 def test_missing_driver(deployment, driver):
     backend(deployment, drivername=driver)
     assert driver in check(deployment, "driver_missing", 3)["message"]
+
+
+@pytest.mark.parametrize("driver", ["postgresql", "postgresql+psycopg"])
+def test_other_ways_to_name_the_driver(ready, driver):
+    """The guard's own sessions have one driver for all; the server gets the one that is named."""
+    backend(ready, drivername=driver)
+    answer = ready.run("check")
+    assert (answer.code, answer.codes) == (0, set()), answer.document
 
 
 @pytest.mark.slow

@@ -86,7 +86,7 @@ def test_wrong_configurations_are_named(path, value, argument):
 def test_good_configurations():
     parsed = config.parse(GOOD)
     assert (parsed.backend.place, [each.name for each in parsed.databases]) == (
-        ("postgresql", "h", 5432, "m", "{}"),
+        ("postgresql", "h", 5432, "m", ""),
         ["backend_store"],
     )
     assert config.parse(changed("backend_store/port", None)).backend.port is None
@@ -95,6 +95,34 @@ def test_good_configurations():
     )
     assert (direct.artifacts.destination, direct.artifacts.argument) == ("s3://b/r", "artifacts.default_artifact_root")
     config.parse(changed("argv", ["--artifacts-destination", "s3://b/", "--port", "1"]))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ({}, {"port": None}, True),
+        ({}, {"host": "H."}, True),
+        ({}, {"query": {"sslmode": "require"}}, True),
+        ({}, {"drivername": "postgresql"}, True),
+        ({}, {"port": 5433}, False),
+        ({}, {"database": "n"}, False),
+        ({}, {"query": {"options": "-csearch_path=other"}}, False),
+        (
+            {"drivername": "mysql+pymysql", "port": 3306},
+            {"drivername": "mariadb+pymysql", "port": None},
+            True,
+        ),
+        (
+            {"drivername": "sqlite", "database": "/proc/1/../x.db"},
+            {"drivername": "sqlite", "database": "/proc/x.db"},
+            True,
+        ),
+    ],
+)
+def test_the_same_database_in_other_words(one, other, same):
+    stores = [{**GOOD["backend_store"], **each} for each in (one, other)]
+    parsed = config.parse({**GOOD, "backend_store": stores[0], "registry_store": stores[1]})
+    assert (parsed.backend.place == parsed.registry.place) is same
 
 
 @pytest.mark.parametrize(

@@ -347,6 +347,74 @@ def test_the_dump_leaves_other_schemas_out(deploy, cluster):
     assert "Other" not in listing
 
 
+def test_the_dump_leaves_out_what_belongs_to_others(deploy, cluster):
+    """The public schema, and tables beside MLflow's own, that the owner role may not read."""
+    deployment = deploy(cluster.old("3.16.0"))
+    cluster.execute(
+        "ALTER SCHEMA public RENAME TO mlflow",
+        "CREATE SCHEMA public",
+        "CREATE TABLE public.theirs (id serial)",
+        "CREATE TABLE mlflow.\"Their.table\" (id serial)",
+        "ALTER TABLE mlflow.\"Their.table\" ENABLE ROW LEVEL SECURITY",
+        "CREATE SEQUENCE mlflow.their_sequence",
+        "SELECT lo_from_bytea(0, 'theirs')",
+        f"GRANT USAGE, CREATE ON SCHEMA mlflow TO {OWNER}",
+        f"GRANT USAGE ON SCHEMA mlflow TO {SERVER}",
+        database=deployment.database,
+    )
+    deployment.config["backend_store"]["query"] = {"options": "-csearch_path=mlflow"}
+    answer = deployment.run("schema", "--mode", "upgrade")
+    assert (answer.code, answer.codes) == (0, {"foreign_tables_beside"}), answer.document
+    dumped = answer.document["dumps"]["backend_store"]
+    listing = subprocess.run(["pg_restore", "--list", dumped], capture_output=True, text=True, check=True).stdout
+    assert "experiments" in listing
+    assert "heir" not in listing
+    assert "BLOB" not in listing
+    back = cluster.create(f"{deployment.database}back")
+    try:
+        restore = ["pg_restore", "--no-owner", f"--role={OWNER}", "--exit-on-error", f"--dbname={back}", dumped]
+        done = subprocess.run(restore, env=cluster.environment(), capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert cluster.execute("SELECT count(*) FROM mlflow.experiments", database=back) == [(2,)]
+    finally:
+        cluster.drop(back)
+
+
+def test_a_second_deployment_with_another_owner_is_refused(ready, cluster):
+    """Both would keep their record in one schema, which only one of them owns."""
+    other = ready.copy()
+    other.config["backend_store"]["owner"]["username"] = "other_owner"
+    other.config["backend_store"]["query"] = {"options": "-csearch_path=other"}
+    cluster.execute(f"CREATE ROLE other_owner LOGIN PASSWORD '{HOSTILE.replace(chr(39), chr(39) * 2)}'")
+    try:
+        cluster.execute(
+            "CREATE SCHEMA other AUTHORIZATION other_owner",
+            f"GRANT USAGE ON SCHEMA other TO {SERVER}",
+            f"GRANT CREATE ON DATABASE {ready.database} TO other_owner",
+            database=ready.database,
+        )
+        before = ready.dump()
+        answer = other.run("schema", "--mode", "initialize")
+        expected = ("record_of_another_owner", "schema_elsewhere", "destination_of_another")
+        assert (answer.code, answer.errors()) == (3, set(expected)), answer.document
+        message = answer.finding("record_of_another_owner")["message"]
+        assert OWNER in message
+        assert "other_owner" in message
+        assert ready.dump() == before
+    finally:
+        cluster.execute("DROP OWNED BY other_owner", database=ready.database)
+        cluster.execute("DROP ROLE other_owner")
+
+
+def test_one_database_in_different_words_is_locked_once(deploy):
+    """A backend store and a registry that name the same database must not wait for each other."""
+    deployment = deploy()
+    deployment.config["registry_store"] = {**deployment.store(deployment.database), "host": "localhost"}
+    answer = deployment.run("schema", "--mode", "initialize", "--lock-timeout", "3")
+    assert (answer.code, answer.errors()) == (0, set()), answer.document
+    assert deployment.run("check").errors() == set()
+
+
 def test_data_that_the_migration_cannot_take_is_named(deploy, cluster):
     deployment = deploy(cluster.old("2.22.1"))
     # An index of the migration's name is in the way.

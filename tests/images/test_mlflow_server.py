@@ -398,6 +398,18 @@ def test_the_assistant_is_closed_and_a_header_opens_nothing(serve, start, image,
         assert refused.value.code == 403, value
 
 
+def test_the_driver_need_not_be_named(image, network, database):
+    """`mlflow` as others call it, with the URI that most people write."""
+    bare = URI.replace("+psycopg2", "")
+    assert "code 0" in shell(image, f"mlflow db upgrade {bare}; echo code $?", "--network", network, *HARDENED)
+    script = (
+        "import sqlalchemy as sa, sys; e = sa.create_engine(sys.argv[1]); "
+        "print(e.driver, e.connect().scalar(sa.text('SELECT count(*) FROM experiments')))"
+    )
+    said = run("docker", "run", "--rm", "--network", network, *HARDENED, image, "python3", "-c", script, bare).stdout
+    assert said.split() == ["psycopg", "0"]
+
+
 def test_dumps_of_an_older_and_a_newer_server(image, images, start, network, database, tmp_path):
     """pg_dump runs in the version of the server where that is 15, and in the newest otherwise."""
     dump = "PGPASSWORD=secret pg_dump -h {host} -U postgres -d {database} -f /tmp/dump.sql; echo code $?;"
@@ -459,6 +471,9 @@ def test_dumps_of_an_older_and_a_newer_server(image, images, start, network, dat
     assert "code 0" in new
     assert "from database version 18." in new
     assert "by pg_dump version 18." in new
+
+    assert shell(image, "pg_dump --version; pg_restore -V", *HARDENED).count("(PostgreSQL) 18.") == 2
+    assert "(PostgreSQL) 16." in shell(image, "/usr/lib/postgresql/16/bin/pg_dump --version", *HARDENED)
 
     nowhere = shell(image, "pg_dump -h nowhere.invalid -d x 2>&1; echo code $?; ls /tmp", *HARDENED)
     assert "could not translate host name" in nowhere

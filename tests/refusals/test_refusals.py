@@ -66,7 +66,9 @@ CASES = [
     Case({"postgres_databases": ["postgres"]}, ["postgres_databases", "postgres", "name at least one"]),
     Case({"postgres_databases": []}, ["postgres_databases", "at least one"]),
     Case({"postgres_server_username": "mlflow_owner"}, ["postgres_server_username", "mlflow_owner", "two different"]),
-    Case("postgres_client_connections=0", ["postgres_client_connections", "0", "1 to 5000"]),
+    Case("postgres_max_connections=10", ["postgres_max_connections", "10", "40 to 5000"]),
+    Case({"postgres_settings": {"max_connections": 100}}, ["postgres_settings", "postgres_max_connections"]),
+    Case("mlflow_server_workers=20", ["20 workers", "600", "480", "postgres_max_connections"]),
     Case("postgres_memory_mb=16", ["postgres_memory_mb", "16", "256"]),
     Case(
         {"deployment_given_secrets": {"postgres_owner_password": "Hidden"}},

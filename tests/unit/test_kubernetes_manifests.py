@@ -41,6 +41,7 @@ CASES: dict[str, dict[str, Any]] = {
     },
     "open ingress": {"mlflow_server_ingress": {"host": "mlflow.example.com"}},
     "autoscaling": {"mlflow_server_autoscaling": {"max_replicas": 4, "cpu_percent": 70}, "mlflow_server_workers": 1},
+    "many workers": {"mlflow_server_workers": 8},
     "minio": {"object_store": "minio", "mlflow_server_resources": {"requests": {"cpu": "1"}}},
 }
 OLDEST = (1, 29)
@@ -191,3 +192,25 @@ def test_rolling_updates_take_no_server_away(plans) -> None:
     assert server["spec"]["replicas"] == 3
     scaled = next(each for each in plans["autoscaling"]["servers"] if each["kind"] == "Deployment")
     assert "replicas" not in scaled["spec"]
+
+
+def test_the_number_of_servers_and_workers_touches_no_data_service(plans) -> None:
+    """What a data service is told must not follow from how many servers there are, or scaling would restart it."""
+
+    def told(name: str) -> dict[str, Any]:
+        containers = {}
+        for each in plans[name]["data"]:
+            if each["kind"] == "StatefulSet":
+                for container in each["spec"]["template"]["spec"]["containers"]:
+                    containers[each["metadata"]["name"]] = {**container, "volumeMounts": None}
+        return containers
+
+    plain = told("plain")
+    assert "max_connections=500" in plain["postgres"]["args"]
+    assert told("three") == told("many workers") == told("autoscaling") == plain
+
+
+def test_the_wiring_knows_the_default_of_the_connections() -> None:
+    wiring = (ROOT / "playbooks" / "vars" / "wiring.yml").read_text(encoding="utf-8")
+    defaults = yaml.safe_load((ROOT / "roles" / "postgres" / "defaults" / "main.yml").read_text(encoding="utf-8"))
+    assert f"postgres_max_connections | default({defaults['postgres_max_connections']})" in wiring

@@ -15,6 +15,10 @@ from mlflow_guard.answer import Problem
 DEFAULT_PATH = "/etc/mlflow-guard/config.json"
 # Options of `mlflow server` that would open another store than the checked one.
 STORE_OPTIONS = ("--backend-store-uri", "--registry-store-uri")
+# Where a database listens when no port is named.
+PORTS = {"postgresql": 5432, "mysql": 3306}
+# What `postgresql` alone means here. SQLAlchemy changed its own mind about that in 2.1.
+POSTGRES_DRIVER = "postgresql+psycopg2"
 
 
 def wrong(argument: str, found: str, remedy: str = "") -> Problem:
@@ -78,9 +82,18 @@ class Database:
         return "mysql" if dialect == "mariadb" else dialect
 
     @property
+    def session_drivername(self) -> str:
+        """The driver of the guard's own sessions: on PostgreSQL one for all, whichever the server works with."""
+        return POSTGRES_DRIVER if self.dialect == "postgresql" else self.drivername
+
+    @property
     def place(self) -> tuple:
-        """Equal for stores that live in the same database."""
-        return (self.dialect, self.host.lower(), self.port or 0, self.database, json.dumps(self.query, sort_keys=True))
+        """Equal for stores that live in the same place of the same database, however it is written."""
+        if self.dialect == "sqlite":
+            return (self.dialect, os.path.realpath(self.database))
+        host, port = self.host.lower().rstrip("."), self.port or PORTS[self.dialect]
+        # Of the parameters only this one decides where tables are: it can name a schema.
+        return (self.dialect, host, port, self.database, self.query.get("options", ""))
 
     @property
     def description(self) -> str:
@@ -149,6 +162,8 @@ def _database(source: Any, name: str, kind: str) -> Database:
     dialect = drivername.split("+")[0]
     if dialect not in ("postgresql", "mysql", "mariadb", "sqlite"):
         raise wrong(f"{name}.drivername", f"{drivername!r} is not postgresql+psycopg2, mysql+pymysql or sqlite")
+    if drivername == "postgresql":
+        drivername = POSTGRES_DRIVER
     database = _text(source, "database", name, "")
     if not database or database == ":memory:":
         raise wrong(f"{name}.database", f"a name is needed and {database!r} was found")

@@ -15,13 +15,16 @@ import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
 from mlflow_guard.answer import Problem
-from mlflow_guard.config import Database, Login
+from mlflow_guard.config import PORTS, Database, Login
 
 APPLICATION = "mlflow-guard"
 REACH_SECONDS = 2.4
 CONNECT_SECONDS = 2
 STATEMENT_MS = 10_000
 LOCK_MS = 3_000
+
+# Time limits of sessions, and since which PostgreSQL they are known.
+LIMITS = {"transaction_timeout": 170000, "idle_session_timeout": 140000}
 
 # Words in a server's or libpq's sentence -> code. The order matters: the first that fits is taken.
 POSTGRES_WORDS = (
@@ -55,6 +58,9 @@ POSTGRES_WORDS = (
 POSTGRES_STATES = {
     "55P03": "database_locked",
     "57014": "database_locked",
+    # transaction_timeout, idle_session_timeout
+    "25P04": "database_timeout",
+    "57P05": "database_timeout",
     "53300": "database_connections_full",
     "57P03": "database_starting",
     "57P01": "database_starting",
@@ -83,12 +89,14 @@ MYSQL_ERRORS = {
 }
 
 
-def url(database: Database, login: Login, password: str | None, query: dict | None = None) -> sa.URL:
-    """The database's URL; hostile characters are SQLAlchemy's to encode."""
+def url(
+    database: Database, login: Login, password: str | None, query: dict | None = None, drivername: str = ""
+) -> sa.URL:
+    """The database's URL, for the guard's own driver unless another is named; hostile characters are SQLAlchemy's."""
     if database.dialect == "sqlite":
         return sa.URL.create(database.drivername, database=database.database)
     return sa.URL.create(
-        database.drivername,
+        drivername or database.session_drivername,
         login.username,
         password,
         database.host,
@@ -108,14 +116,14 @@ def without_secret(text: str, password: str | None) -> str:
 
 
 def require_driver(database: Database) -> None:
-    """The driver must be importable before anything else is tried."""
-    try:
-        dialect = sa.make_url(f"{database.drivername}://").get_dialect()
-        dialect.import_dbapi()
-    except (ImportError, sa.exc.ArgumentError, sa.exc.NoSuchModuleError) as error:
-        raise Problem(
-            "driver_missing", f"{database.name}.drivername", f"{database.drivername!r} cannot be loaded: {error}"
-        ) from None
+    """The drivers of the server and of the guard must be importable before anything else is tried."""
+    for drivername in dict.fromkeys((database.drivername, database.session_drivername)):
+        try:
+            sa.make_url(f"{drivername}://").get_dialect().import_dbapi()
+        except (ImportError, sa.exc.ArgumentError, sa.exc.NoSuchModuleError) as error:
+            raise Problem(
+                "driver_missing", f"{database.name}.drivername", f"{drivername!r} cannot be loaded: {error}"
+            ) from None
 
 
 def resolve(host: str, port: int, seconds: float) -> list:
@@ -142,7 +150,7 @@ def reach(database: Database) -> str | None:
     """Find an address of the database's host that listens; None for a local socket. Well within the time of a check."""
     if database.dialect == "sqlite" or database.host.startswith("/") or "," in database.host:
         return None
-    port = database.port or {"postgresql": 5432, "mysql": 3306}[database.dialect]
+    port = database.port or PORTS[database.dialect]
     argument, end = f"{database.name}.host", time.monotonic() + REACH_SECONDS
     try:
         addresses = resolve(database.host, port, REACH_SECONDS)
@@ -237,6 +245,21 @@ def connect_arguments(
     return {"timeout": LOCK_MS / 1000}
 
 
+def lift_limits(engine: sa.Engine) -> None:
+    """Let nothing that is set for the role or the database end a session of ours in the middle of its work.
+
+    Not every release knows each of these settings, and one that it does not know could not stand in the URL.
+    """
+
+    @sa.event.listens_for(engine, "connect")
+    def _lift(connection, _record):
+        names = [name for name, since in LIMITS.items() if connection.server_version >= since]
+        if names:
+            with connection.cursor() as cursor:
+                cursor.execute("; ".join(f"SET {name} = 0" for name in names))
+            connection.commit()
+
+
 def engine_for(
     database: Database,
     login: Login,
@@ -256,6 +279,9 @@ def engine_for(
             database="file:" + urllib.parse.quote(database.database), query={"mode": "ro", "uri": "true"}
         )
     engine = sa.create_engine(target, poolclass=NullPool, connect_args=arguments, hide_parameters=True, **extra)
+    # The server's role keeps its limits: where a pooler is between, they would be lifted for the server's sessions too.
+    if database.dialect == "postgresql" and settings and login is database.owner:
+        lift_limits(engine)
     if read_only and database.dialect == "mysql":
 
         @sa.event.listens_for(engine, "connect")

@@ -11,14 +11,40 @@ import shutil
 import sqlite3
 import subprocess
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
+
+import sqlalchemy as sa
 
 from mlflow_guard.answer import Problem
 from mlflow_guard.config import Config, Database, Login
 from mlflow_guard.inspection import Seen
 from mlflow_guard.passfile import mysql_options, passfile_entries, write_private
 
+# What the owner role does not own it may not be able to read, and one such table fails the whole dump.
+OTHER_SCHEMAS = sa.text("""
+    SELECT nspname::text FROM pg_catalog.pg_namespace WHERE nspname NOT LIKE 'pg\\_%'
+     AND nspname NOT IN ('information_schema', 'mlflow_guard', current_schema())""")
+OTHER_RELATIONS = sa.text("""
+    SELECT n.nspname::text, c.relname::text
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname IN ('mlflow_guard', current_schema()) AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+     AND NOT pg_has_role(current_user, c.relowner, 'USAGE') ORDER BY 1, 2""")
 PROGRAMS = {"postgresql": ("pg_dump",), "mysql": ("mariadb-dump", "mysqldump")}
+
+
+@dataclass(frozen=True)
+class NotOurs:
+    """What a PostgreSQL database holds for others: schemas, and tables in ours."""
+
+    schemas: list[str]
+    relations: list[tuple[str, str]]
+
+
+def not_ours(connection: sa.Connection) -> NotOurs:
+    """Whatever is not of this deployment, as the owner role sees it."""
+    schemas = [row[0] for row in connection.execute(OTHER_SCHEMAS)]
+    return NotOurs(schemas, [tuple(row) for row in connection.execute(OTHER_RELATIONS)])
 
 
 def program(database: Database) -> str | None:
@@ -73,7 +99,7 @@ def _run(command: list[str], environment: dict, secret: str | None, target: Path
         raise Problem("dump_failed", "schema_dumps", f"{Path(command[0]).name} wrote an empty file")
 
 
-def _postgres(seen: Seen, login: Login, target: Path, other_schemas: list[str]) -> None:
+def _postgres(seen: Seen, login: Login, target: Path, others: NotOurs) -> None:
     database = seen.database
     password = login.password()
     with tempfile.TemporaryDirectory() as folder:
@@ -90,6 +116,8 @@ def _postgres(seen: Seen, login: Login, target: Path, other_schemas: list[str]) 
             program(database) or "pg_dump",
             "--format=custom",
             "--no-password",
+            # Large objects belong to no schema; MLflow has none.
+            "--no-blobs",
             f"--file={target}",
             f"--host={database.host}",
             f"--username={login.username}",
@@ -98,7 +126,8 @@ def _postgres(seen: Seen, login: Login, target: Path, other_schemas: list[str]) 
         if database.port:
             command.append(f"--port={database.port}")
         # Other applications' schemas are none of our business, and often may not be read.
-        command += [f"--exclude-schema={_pattern(name)}" for name in other_schemas]
+        command += [f"--exclude-schema={_pattern(name)}" for name in others.schemas]
+        command += [f"--exclude-table={_pattern(schema)}.{_pattern(name)}" for schema, name in others.relations]
         _run(command, environment, password, target)
 
 
@@ -152,7 +181,7 @@ def _sqlite(seen: Seen, target: Path) -> None:
         source.close()
 
 
-def dump(config: Config, seen: Seen, login: Login, other_schemas: list[str]) -> str:
+def dump(config: Config, seen: Seen, login: Login, others: NotOurs | None) -> str:
     """Write the dump with mode 0600 and return the file's name; a file with that name is always whole."""
     stamp = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
     suffix = {"postgresql": "dump", "mysql": "sql", "sqlite": "db"}[seen.database.dialect]
@@ -162,7 +191,7 @@ def dump(config: Config, seen: Seen, login: Login, other_schemas: list[str]) -> 
     try:
         os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         if seen.database.dialect == "postgresql":
-            _postgres(seen, login, part, other_schemas)
+            _postgres(seen, login, part, others or NotOurs([], []))
         elif seen.database.dialect == "mysql":
             _mysql(seen, login, part)
         else:

@@ -61,7 +61,7 @@ FINDINGS = {
     "driver_missing": {
         "severity": "error",
         "meaning": "The Python driver of the database is not in this image, or SQLAlchemy does not know it.",
-        "why": "With SQLAlchemy 2.1 a bare `postgresql` means psycopg 3, which MLflow's images do not have.",
+        "why": "A typing error, or an image that was made for another database. `postgresql` alone means psycopg2 here.",
         "remedy": "use postgresql+psycopg2, mysql+pymysql or sqlite as the drivername, with its package in the image",
     },
     "database_host_unknown": {
@@ -336,6 +336,12 @@ FINDINGS = {
         "meaning": "The server's role may not read and write all rows of MLflow's tables.",
         "why": "The server would start and fail at the first write.",
         "remedy": "run the schema step, which grants them",
+    },
+    "record_of_another_owner": {
+        "severity": "error",
+        "meaning": "Another deployment, with another owner role, keeps its record of the destination in this database.",
+        "why": "There is one schema for the records of a database, and only its owner may write there.",
+        "remedy": "use a database of its own for each deployment, or the same owner role for both",
     },
     "server_role_missing": {
         "severity": "error",

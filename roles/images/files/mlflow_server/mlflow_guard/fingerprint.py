@@ -24,6 +24,11 @@ from mlflow_guard.config import Config
 
 SCHEMA = "mlflow_guard"
 PLAIN_TABLE = "mlflow_guard_destination"
+OWNER = sa.text("""
+    SELECT pg_get_userbyid(c.relowner)::text AS owner, current_user::text AS role,
+           pg_has_role(current_user, c.relowner, 'USAGE') AS ours
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = 'mlflow_guard' AND c.relname = 'destination'""")
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,20 @@ def readable(connection: sa.Connection, role: str | None = None) -> bool:
             {"role": role} if role else {},
         )
     )
+
+
+def require_own(connection: sa.Connection, argument: str, description: str) -> None:
+    """The record must be the owner role's, or nothing could be written to it after the schema was changed."""
+    if connection.dialect.name != "postgresql":
+        return
+    row = connection.execute(OWNER).first()
+    if row is not None and not row.ours:
+        raise Problem(
+            "record_of_another_owner",
+            argument,
+            f"the schema mlflow_guard in {description} belongs to role {row.owner!r}, of another deployment, and the "
+            f"owner here is {row.role!r}",
+        )
 
 
 def read_record(connection: sa.Connection, schema: str | None) -> Record | None:

@@ -108,7 +108,8 @@ def wait_for(config: Config, accept: tuple[str, ...], seconds: float, say) -> tu
 
 def _clean_url(database: Database) -> str:
     """The URL without its password."""
-    return db.url(database, database.server, None).render_as_string(hide_password=False)
+    url = db.url(database, database.server, None, drivername=database.drivername)
+    return url.render_as_string(hide_password=False)
 
 
 def store_url(database: Database, folder: Path, entries: list[str]) -> str:

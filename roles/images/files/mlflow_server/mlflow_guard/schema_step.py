@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import secrets
 import sys
 import threading
 import time
@@ -31,6 +32,15 @@ from mlflow_guard.schema_state import AT_HEAD, EMPTY, OLDER, some
 # One lock for each database: PostgreSQL's advisory locks are the database's own. The number spells "mlflgrd".
 LOCK_NUMBER = 0x6D6C666C677264
 LOCK_NAME = "mlflow_guard"
+# A second lock, which marks the sessions of this run: a database that two stores name in different words is locked once.
+RUN_NUMBER = secrets.randbits(62)
+TRY_LOCK = sa.text("SELECT pg_try_advisory_lock(:number)")
+HELD_BY_US = sa.text("""
+    SELECT count(*) = 2 FROM pg_catalog.pg_locks
+    WHERE locktype = 'advisory' AND granted AND objsubid = 1
+      AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+      AND (classid::bigint << 32 | objid::bigint) IN (:number, :run)""")
+NUMBERS = {"number": LOCK_NUMBER, "run": RUN_NUMBER}
 MIGRATION_NAME = "mlflow-guard migration"
 
 
@@ -56,7 +66,7 @@ class Plan:
     grant: list[str] = field(default_factory=list)
     record: fingerprint.Record | None = None
     fingerprint: str = ""
-    other_schemas: dict[str, list[str]] = field(default_factory=dict)
+    not_ours: dict[str, dump.NotOurs] = field(default_factory=dict)
 
     @property
     def changes(self) -> list[str]:
@@ -177,15 +187,7 @@ def _owner_findings(connection: sa.Connection, seen: Seen, config: Config, plan:
             )
         )
     if changes and database.dialect == "postgresql":
-        plan.other_schemas[database.name] = [
-            row[0]
-            for row in connection.execute(
-                sa.text(
-                    "SELECT nspname::text FROM pg_catalog.pg_namespace WHERE nspname NOT LIKE 'pg\\_%'"
-                    " AND nspname NOT IN ('information_schema', 'public', 'mlflow_guard', current_schema())"
-                )
-            )
-        ]
+        plan.not_ours[database.name] = dump.not_ours(connection)
     return found
 
 
@@ -269,6 +271,7 @@ def _plan_database(
                 if options.mode != "refuse" or each["severity"] == "warning":
                     answer.add(each)
         if database is config.backend:
+            fingerprint.require_own(connection, f"{database.name}.owner", database.description)
             record = fingerprint.read_record(connection, seen.facts.settings.get("schema"))
     if record is not None and seen.state.name == EMPTY:
         found = f"{database.description} is empty, but has the record of a deployment made on {record.recorded_at}"
@@ -310,16 +313,15 @@ def locked(database: Database, login: Login, seconds: float) -> Iterator[Callabl
     connection = db.connect(database, login, read_only=False).execution_options(isolation_level="AUTOCOMMIT")
     try:
         if database.dialect == "postgresql":
-            # The lock's connection is idle while the migration runs; no server setting may end it meanwhile.
-            connection.exec_driver_sql("SET idle_session_timeout = 0" if _has_idle_timeout(connection) else "SELECT 1")
             connection.exec_driver_sql("SET statement_timeout = 0")
             backend = connection.scalar(sa.text("SELECT pg_backend_pid()"))
             _wait_for_lock(
-                lambda: connection.scalar(sa.text("SELECT pg_try_advisory_lock(:number)"), {"number": LOCK_NUMBER}),
+                lambda: connection.scalar(TRY_LOCK, {"number": LOCK_NUMBER}) or connection.scalar(HELD_BY_US, NUMBERS),
                 lambda: _holder(connection),
                 database,
                 seconds,
             )
+            connection.scalar(TRY_LOCK, {"number": RUN_NUMBER})
 
             def check() -> None:
                 if connection.scalar(sa.text("SELECT pg_backend_pid()")) != backend:
@@ -329,16 +331,20 @@ def locked(database: Database, login: Login, seconds: float) -> Iterator[Callabl
                         f"{database.description} is reached through a pooler that changes sessions",
                     )
         else:
-            name = f"{LOCK_NAME}.{database.database}"[:64]
+            names = {"name": f"{LOCK_NAME}.{database.database}"[:64], "run": f"{LOCK_NAME}.{RUN_NUMBER}"}
+            name = names["name"]
             _wait_for_lock(
-                lambda: connection.scalar(sa.text("SELECT GET_LOCK(:name, 0)"), {"name": name}),
+                lambda: connection.scalar(
+                    sa.text("SELECT GET_LOCK(:name, 0) OR IS_USED_LOCK(:name) = IS_USED_LOCK(:run)"), names
+                ),
                 lambda: f"connection {connection.scalar(sa.text('SELECT IS_USED_LOCK(:name)'), {'name': name})}",
                 database,
                 seconds,
             )
+            connection.scalar(sa.text("SELECT GET_LOCK(:run, 0)"), names)
 
             def check() -> None:
-                if connection.scalar(sa.text("SELECT IS_USED_LOCK(:name) = CONNECTION_ID()"), {"name": name}) != 1:
+                if connection.scalar(sa.text("SELECT IS_USED_LOCK(:name) = IS_USED_LOCK(:run)"), names) != 1:
                     raise Problem("lock_busy", database.name, f"the lock of {database.description} was lost")
 
         yield check
@@ -349,12 +355,6 @@ def locked(database: Database, login: Login, seconds: float) -> Iterator[Callabl
         with contextlib.suppress(sa.exc.DBAPIError):
             connection.close()
         connection.engine.dispose()
-
-
-def _has_idle_timeout(connection: sa.Connection) -> bool:
-    return bool(
-        connection.scalar(sa.text("SELECT count(*) FROM pg_catalog.pg_settings WHERE name = 'idle_session_timeout'"))
-    )
 
 
 @contextlib.contextmanager
@@ -452,28 +452,28 @@ def _run_mlflow(database: Database, login: Login, action: str, blocked_seconds: 
     """MLflow's own migration code."""
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     os.environ["DO_NOT_TRACK"] = "true"
-    address = _migration_url(database, login, blocked_seconds)
+    address, postgres = _migration_url(database, login, blocked_seconds), database.dialect == "postgresql"
+    initialises = database.kind != "auth" and action != "upgrade"
+    pool = StaticPool if postgres and initialises else sa.pool.NullPool
+    engine = sa.create_engine(address, poolclass=pool, hide_parameters=True)
+    if postgres:
+        db.lift_limits(engine)
     if database.kind == "auth":
         from mlflow.server.auth.db.utils import migrate
 
-        engine = sa.create_engine(address, poolclass=sa.pool.NullPool, hide_parameters=True)
         migrate(engine, "head")
         return
     from mlflow.store.db import utils
 
-    if action == "upgrade":
-        engine = sa.create_engine(address, poolclass=sa.pool.NullPool, hide_parameters=True)
+    if not initialises:
         utils._upgrade_db(engine)
         return
     # MLflow commits its five first tables before it migrates them. With a single connection under the whole engine and
     # an outer transaction, both are one: on PostgreSQL an interrupted initialisation leaves nothing behind.
     from mlflow.store.tracking.dbmodels.initial_models import Base
 
-    engine = sa.create_engine(
-        address, poolclass=StaticPool if database.dialect == "postgresql" else sa.pool.NullPool, hide_parameters=True
-    )
     try:
-        if database.dialect == "postgresql":
+        if postgres:
             with engine.connect() as connection:
                 Base.metadata.create_all(connection)
                 utils._upgrade_db(engine)
@@ -572,7 +572,7 @@ def apply(config: Config, plan: Plan, options: Options, answer: Answer, checks: 
                 finding("dump_skipped", "--skip-dump", f"{seen.database.description} was upgraded without a dump")
             )
             continue
-        dumps[name] = dump.dump(config, seen, owner_of(seen.database), plan.other_schemas.get(name, []))
+        dumps[name] = dump.dump(config, seen, owner_of(seen.database), plan.not_ours.get(name))
         say(f"{seen.database.description} was dumped to {dumps[name]}")
     if dumps:
         answer.facts["dumps"] = dumps

@@ -21,6 +21,7 @@ IMPORTS = {
     "sqlalchemy": "the databases",
     "alembic": "the schema step",
     "psycopg2": "PostgreSQL",
+    "psycopg": "PostgreSQL, where no driver is named",
     "boto3": "S3 artifacts",
     "prometheus_flask_exporter": "--expose-prometheus",
     "mlflow_guard.proxied_s3": "S3 artifacts through the server",
