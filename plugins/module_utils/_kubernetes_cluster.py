@@ -105,6 +105,11 @@ def running_images(pods: list[dict[str, Any]]) -> list[str]:
     return sorted(found)
 
 
+def container_images(pods: list[dict[str, Any]]) -> dict[str, str]:
+    """The image of each container, by the container's name."""
+    return {each["name"]: each["image"] for pod in pods for each in pod["spec"]["containers"]}
+
+
 def review(cluster: Cluster, right: dict[str, Any], namespace: str) -> str:
     """What this user may not do, in words; empty where it is allowed."""
     group, _slash, resource = right["resource"].rpartition("/")
@@ -178,6 +183,7 @@ def survey(cluster: Cluster, wanted: Wanted) -> dict[str, Any]:
         "nodes": None if nodes.result() is None else [node_facts(each) for each in nodes.result()],
         "node_port_holder": port_holder(services.result() or [], wanted.node_port) if wanted.node_port else "",
         "running_images": running_images(pods.result() or []),
+        "container_images": container_images(pods.result() or []),
         "claims": sorted(each["metadata"]["name"] for each in claims.result() or []),
         "kinds": kinds.result(),
         "denied": refused,

@@ -134,6 +134,9 @@ cluster:
       description: Images from which containers of the deployment run, and which are on a node for certain.
       type: list
       elements: str
+    container_images:
+      description: The image of each container of the deployment, by the container's name.
+      type: dict
     claims:
       description: PersistentVolumeClaims of the deployment that are there.
       type: list

@@ -88,7 +88,8 @@ def test_a_packed_context_holds_what_the_build_copies(copy, tmp_path):
 
 
 def test_the_locks_hold_hashes_of_everything():
-    for lock in ("mlflow_server/requirements.txt", "mlflow_server/pg_client.txt", "mlflow_server/pg_client_16.txt", "seaweedfs/requirements.txt"):
+    locks = [f"mlflow_server/{name}.txt" for name in ("requirements", "pg_client", "pg_client_16")]
+    for lock in (*locks, "seaweedfs/requirements.txt"):
         text = (FILES / lock).read_text()
         pins = [block for block in text.replace("\\\n", " ").splitlines() if block and not block.startswith("#")]
         assert pins

@@ -29,6 +29,7 @@ def play(name: str, variables: dict[str, Any], target: Path) -> dict[str, Any]:
     }
     cluster = {
         "claims": [],
+        "container_images": {},
         "kinds": KINDS,
         "nodes": [],
         "context": "",

@@ -61,7 +61,7 @@ FINDINGS = {
     "driver_missing": {
         "severity": "error",
         "meaning": "The Python driver of the database is not in this image, or SQLAlchemy does not know it.",
-        "why": "A typing error, or an image that was made for another database. `postgresql` alone means psycopg2 here.",
+        "why": "A typing error, or an image made for another database. `postgresql` alone means psycopg2 here.",
         "remedy": "use postgresql+psycopg2, mysql+pymysql or sqlite as the drivername, with its package in the image",
     },
     "database_host_unknown": {

@@ -32,7 +32,7 @@ from mlflow_guard.schema_state import AT_HEAD, EMPTY, OLDER, some
 # One lock for each database: PostgreSQL's advisory locks are the database's own. The number spells "mlflgrd".
 LOCK_NUMBER = 0x6D6C666C677264
 LOCK_NAME = "mlflow_guard"
-# A second lock, which marks the sessions of this run: a database that two stores name in different words is locked once.
+# A second lock marks the sessions of this run: a database that two stores name in different words is locked once.
 RUN_NUMBER = secrets.randbits(62)
 TRY_LOCK = sa.text("SELECT pg_try_advisory_lock(:number)")
 HELD_BY_US = sa.text("""
