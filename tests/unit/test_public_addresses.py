@@ -87,15 +87,6 @@ def test_the_check_finds_nothing_in_what_the_role_writes(case):
     assert [finding.message for finding in result.findings] == []
 
 
-@pytest.mark.parametrize(
-    ("size", "overflow", "connections"), [(None, None, 15), ("0", "0", 15), ("3", "0", 13), (3, 5, 8), ("0", "2", 7)]
-)
-def test_zero_is_the_default_of_a_pool(size, overflow, connections):
-    environment = {"MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": size, "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW": overflow}
-    environment = {name: number for name, number in environment.items() if number is not None}
-    assert value("__mlflow_server_pool", mlflow_server_environment=environment) == connections
-
-
 def test_browsers_leave_out_the_default_port():
     assert value("__mlflow_server_origins", **CASES["port 80"]) == ["http://localhost", "http://ml.example.org"]
     assert value("__mlflow_server_origins", **CASES["cluster"]) == ["https://ml.example.org"]
