@@ -28,12 +28,6 @@ CASES = [
         "k8s",
     ),
     Case("kubernetes_image_pull_policy=Sometimes", ["kubernetes_image_pull_policy", "Sometimes", "Never"], "k8s"),
-    Case(
-        {"mlflow_server_trusted_proxies": ["ingress-nginx"]},
-        ["mlflow_server_trusted_proxies", "ingress-nginx", "10.244.0.0/24"],
-        "k8s",
-    ),
-    Case("mlflow_server_trusted_proxies=*", ["mlflow_server_trusted_proxies", "*", "list"], "k8s"),
     Case("kubernetes_wait_timeout=3", ["kubernetes_wait_timeout", "3", "10"], "k8s"),
     Case(
         "kubernetes_kubeconfig=/nonexistent/config",

@@ -167,6 +167,12 @@ def test_only_named_proxies_say_who_the_client_is(plans) -> None:
                 assert variables.get("MLFLOW_ENABLE_REMOTE_ASSISTANT") == ("true" if known else None), name
 
 
+@pytest.mark.parametrize("value", ["*", ["10.244.3.7", "ingress-nginx"]], ids=str)
+def test_proxies_that_are_no_addresses_are_refused(tmp_path, value) -> None:
+    with pytest.raises(AssertionError, match="mlflow_server_trusted_proxies is .*give a list of addresses or networks"):
+        render({"refused": {"mlflow_server_trusted_proxies": value}}, tmp_path)
+
+
 def test_rights_are_asked_for_every_kind(plans) -> None:
     variables = yaml.safe_load((ROOT / "roles/kubernetes/vars/main.yml").read_text(encoding="utf-8"))
     kinds = {each["kind"] for plan in plans.values() for each in objects(plan)}
