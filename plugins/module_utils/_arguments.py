@@ -206,11 +206,18 @@ def convert(option: Option, raw: Any, label: str, from_environment: bool) -> tup
             )
             return None, finding
         return number, None
-    if option.kind == "choice" and text not in option.choices:
+    if option.kind == "choice" and text not in option.choices and not is_plugin_app(option, text):
         return None, make_finding(
             "value-choice", label, f"{show(text)} is not among the choices", f"use one of: {', '.join(option.choices)}"
         )
     return text, None
+
+
+def is_plugin_app(option: Option, text: str) -> bool:
+    """Whether the choice may come from a plugin in the image: what resembles a choice of MLflow's own is misspelt."""
+    words = [choice.replace("-", "") for choice in option.choices]
+    alike = get_close_matches(re.sub(r"[^a-z]", "", text.lower()), words, n=1, cutoff=0.8)
+    return option.name == "app_name" and not alike and bool(re.fullmatch(r"[a-z0-9]+([._-][a-z0-9]+)*", text))
 
 
 def check_option_name(name: str, release: Release, catalogue: Catalogue) -> Finding | None:

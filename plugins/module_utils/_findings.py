@@ -303,6 +303,11 @@ FINDINGS: dict[str, dict[str, str]] = {
         "libpq then looks for ~/.postgresql/root.crt, which a container does not have, and refuses every connection.",
         "add sslrootcert=/path/of/the/ca.pem, or sslrootcert=system for public authorities",
     ),
+    "database-statement-timeout": _warning(
+        "The URI limits how long a statement may take.",
+        "A migration of a large database takes minutes in one statement, and is cut off.",
+        "set the limit for the role that the servers use, not for the one that owns the schema",
+    ),
     "database-search-path": _warning(
         "The URI selects a schema by its options.",
         "It works, but a URI without them builds a second complete schema in `public`.",
@@ -496,6 +501,11 @@ FINDINGS: dict[str, dict[str, str]] = {
         "The console answers S3 requests with a web page, and every upload fails with an error about XML.",
         "use the port of the API, which is 9000 by default",
     ),
+    "endpoint-behind-proxy": _warning(
+        "Requests to an object store beside the servers go through a proxy.",
+        "boto3 takes the proxy from the environment; it knows no such host, and uploads fail with 403 or 502.",
+        "name the store's host in NO_PROXY",
+    ),
     "s3-tls-contradiction": _warning(
         "TLS is not verified, yet a CA bundle is given.",
         "MLFLOW_S3_IGNORE_TLS and AWS_CA_BUNDLE exclude each other.",
@@ -594,6 +604,12 @@ FINDINGS: dict[str, dict[str, str]] = {
         "The web server watches its files.",
         "A change of any file restarts it, and uvicorn ignores the number of workers then.",
         "remove --reload unless MLflow itself is being developed",
+    ),
+    "server-root-path": _warning(
+        "uvicorn is given a root path.",
+        "MLflow's own comparisons are made with the whole path: /health is no health check any more, and origins are "
+        "not checked at all.",
+        "remove it, and set static_prefix",
     ),
     "server-ends-itself": _warning(
         "The only worker ends after a number of requests, and nothing starts another one.",
@@ -734,6 +750,11 @@ FINDINGS: dict[str, dict[str, str]] = {
         "The administrator's password has fewer than twelve characters.",
         "The server stops, after the database was migrated.",
         "use twelve or more",
+    ),
+    "app-of-plugin": _warning(
+        "The application is none of MLflow's own.",
+        "It must come from a plugin in the image; without it `mlflow server` exits with a usage error.",
+        "make sure that the image holds the plugin",
     ),
     "auth-database-default": _warning(
         "Users and permissions are kept in basic_auth.db in the working directory.",

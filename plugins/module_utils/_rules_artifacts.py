@@ -304,6 +304,7 @@ def check_object_store(resolved: Resolved, places: list[str], upload_arguments: 
                 "give the account's number",
             )
         )
+    findings += check_aws(environment, places)
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         if re.fullmatch(r"[a-z]{2}(-[a-z]+)+-\d[a-f]", environment.get(name, "")):
             found = f"{show(environment[name])} is a zone of a region"
@@ -354,6 +355,31 @@ def check_upload_arguments(text: str | None, known: frozenset) -> list[Finding]:
     return findings
 
 
+def check_aws(environment: dict[str, str], places: list[str]) -> list[Finding]:
+    """boto3's variables that are there and empty, and proxies between the servers and a store beside them."""
+    if not any(uri_scheme(place) == "s3" for place in places):
+        return []
+    findings = []
+    endpoint = next((environment[name] for name in ENDPOINTS if environment.get(name)), "")
+    region = environment.get("AWS_DEFAULT_REGION")
+    if region is not None and not re.fullmatch(r"[A-Za-z0-9-]+", region) and (region or not endpoint):
+        found = f"{show(region)} is no region" if region else "the variable is empty, and boto3 makes an address of it"
+        findings.append(make_finding("environment-value-invalid", "AWS_DEFAULT_REGION", found, "name a region"))
+    if environment.get("AWS_PROFILE") == "":
+        found = "the variable is empty, and boto3 looks for a profile of that name"
+        findings.append(make_finding("environment-value-invalid", "AWS_PROFILE", found, "remove the variable"))
+    scheme, host = urlsplit(endpoint).scheme.upper(), urlsplit(endpoint).hostname or ""
+    proxy = next((name for name in (f"{scheme}_PROXY", f"{scheme.lower()}_proxy") if environment.get(name)), None)
+    beside = host and ("." not in host or host.endswith((".svc", ".cluster.local", ".internal", ".local")))
+    if proxy and beside:
+        listed = environment.get("NO_PROXY", environment.get("no_proxy", "")).split(",")
+        # Python compares the end of a host's name with each entry.
+        if "*" not in listed and not any(entry.strip() and host.endswith(entry.strip()) for entry in listed):
+            found = f"requests to the store at {show(host)} go through the proxy, since NO_PROXY does not name it"
+            findings.append(make_finding("endpoint-behind-proxy", proxy, found, f"add {host} to NO_PROXY"))
+    return findings
+
+
 def check_azure(environment: dict[str, str], places: list[str]) -> list[Finding]:
     """Azure's variables count by being there: an empty connection string hides the key beside it."""
     findings = []
@@ -393,6 +419,12 @@ def check_endpoint_names(environment: dict[str, str], places: list[str]) -> list
     return [make_finding("environment-unknown", name, found, "write MLFLOW_S3_ENDPOINT_URL") for name in wrong[:1]]
 
 
+# Stores that have a host for each bucket.
+PROVIDERS = re.compile(
+    r"^s3[.-]|(amazonaws|digitaloceanspaces|googleapis|cloudflarestorage|wasabisys|backblazeb2|linodeobjects|aliyuncs)\.com"
+)
+
+
 def check_endpoint(resolved: Resolved, name: str, text: str, places: list[str]) -> list[Finding]:
     """The address of the object store; it may have a path, but no bucket: that is in the artifact's URI."""
     try:
@@ -409,9 +441,12 @@ def check_endpoint(resolved: Resolved, name: str, text: str, places: list[str]) 
                 "endpoint-url-invalid", name, f"{show(text)} carries a user", "deliver keys in a credentials file"
             )
         ]
+    if "_" in host:
+        found = f"boto3 takes no host with an underscore, such as {show(host)}"
+        return [make_finding("endpoint-url-invalid", name, found, "give the service a name with hyphens")]
     buckets = [place[len("s3://") :].split("/", 1)[0] for place in places if place.startswith("s3://")]
     bucket = next((bucket for bucket in buckets if bucket and host.startswith(f"{bucket}.")), None)
-    if bucket and "." in host[len(bucket) + 1 :]:
+    if bucket and PROVIDERS.search(host[len(bucket) + 1 :]):
         found = f"{show(text)} names the bucket as well, and it would be named twice"
         return [make_finding("endpoint-url-invalid", name, found, f"write {text.replace(f'{bucket}.', '', 1)}")]
     if any(parts.path.rstrip("/") == f"/{bucket}" for bucket in buckets):

@@ -429,6 +429,11 @@ def check_query(resolved: Resolved, label: str, uri: DatabaseUri) -> list[Findin
             findings.append(
                 make_finding("database-query-override", label, "the query names hostaddr, which replaces the host")
             )
+    driverless = not uri.parameter("driver") and not uri.parameter("odbc_connect")
+    if uri.driver == "pyodbc" and uri.host and uri.database and driverless:
+        found = "pyodbc needs the name of its driver to go to a host"
+        remedy = "append ?driver=ODBC+Driver+18+for+SQL+Server, or the name of the driver in the image"
+        findings.append(make_finding("database-query-invalid", label, found, remedy))
     if uri.driver in DRIVER_PARAMETERS:
         return findings + check_driver_query(label, uri)
     if uri.dialect != "postgresql" or uri.driver not in ("", "psycopg2", "psycopg"):
@@ -461,6 +466,9 @@ def check_query(resolved: Resolved, label: str, uri: DatabaseUri) -> list[Findin
                     "database-query-invalid", label, f"{name} is {show(value)}", "give a whole number without a unit"
                 )
             )
+        elif name == "options" and re.search(r"(statement|transaction)_timeout\s*=\s*[1-9]", value):
+            found = "the options of the URI limit how long a statement may take"
+            findings.append(make_finding("database-statement-timeout", label, found))
         elif name == "options" and "search_path" in value:
             findings.append(make_finding("database-search-path", label, "the options of the URI set search_path"))
         elif (

@@ -125,8 +125,8 @@ def check_security(resolved: Resolved) -> list[Finding]:
     findings += check_hosts(resolved, label, split_list(hosts)) if hosts else []
     origins, origins_label = resolved.value("cors_allowed_origins"), resolved.label("cors_allowed_origins")
     for entry in split_list(origins) if origins else []:
-        if entry == "*":
-            findings.append(make_finding("cors-any-origin", origins_label, "every origin is allowed"))
+        if re.fullmatch(r"(https?(://)?)?[*.?]+(:(\*|\d+))?", entry) and "*" in entry:
+            findings.append(make_finding("cors-any-origin", origins_label, f"{show(entry)} allows every origin"))
             continue
         problem = origin_problem(entry)
         if problem:
@@ -151,8 +151,8 @@ def check_hosts(resolved: Resolved, label: str, hosts: list[str]) -> list[Findin
     """Each allowed host alone, and who is shut out by all of them together."""
     findings = []
     for entry in hosts:
-        if entry == "*":
-            findings.append(make_finding("allowed-hosts-any", label, "every host is allowed"))
+        if re.fullmatch(r"[*.?]+(:(\*|\d+))?", entry) and "*" in entry:
+            findings.append(make_finding("allowed-hosts-any", label, f"{show(entry)} allows every host"))
             continue
         problem = host_problem(entry)
         if problem:
@@ -238,6 +238,10 @@ def host_problem(entry: str) -> tuple[str, str | None] | None:
 
 def origin_problem(entry: str) -> tuple[str, str | None] | None:
     """Why no Origin header equals the entry, and the remedy."""
+    if re.fullmatch(
+        r"[a-z-]+-extension://[a-z0-9*-]+|(vscode-webview|capacitor|ionic|tauri|app)://[a-z0-9.*-]+", entry
+    ):
+        return None  # pages of extensions and programs have origins of their own
     plain = entry.replace("[[]", "[") if "*" in entry else entry
     match = re.fullmatch(r"(https?)://(\[[0-9a-f:.]+\]|[a-z0-9*?._-]+)(:(\d{1,5}|\*))?", plain)
     if not match:

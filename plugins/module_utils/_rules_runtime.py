@@ -71,7 +71,11 @@ def check_names(resolved: Resolved, catalogue: Catalogue) -> list[Finding]:
                 make_finding("environment-misspelt", name, "names of variables are in upper case", f"write {upper}")
             )
             continue
-        if SERVICE_LINK.match(name) or name.startswith(FOREIGN_PREFIXES):
+        if (
+            SERVICE_LINK.match(name)
+            or re.match("(tcp|udp)://", resolved.environment.get(name, ""))
+            or name.startswith(FOREIGN_PREFIXES)
+        ):
             continue
         lives = catalogue.lives_of_variable(name)
         if lives:
@@ -101,6 +105,8 @@ def unknown_variable(resolved: Resolved, name: str, upper: str, option_variables
         return make_finding("environment-unknown", name, "no MLflow release knows the variable")
     option = next((option.name for option in resolved.release.options.values() if option.variable == nearest), "")
     there = resolved.given(option) if option else resolved.has_variable(nearest)
+    if nearest.startswith("MLFLOW_AUTH_") and resolved.value("app_name") != "basic-auth":
+        return make_finding("environment-unknown", name, f"{nearest}, which it may mean, is for basic authentication")
     if not there and option and not exact and option in ALTERNATIVES:
         there = resolved.given(ALTERNATIVES[option])
     if there:
@@ -191,9 +197,31 @@ def number_problem(name: str, text: str, kind: str) -> tuple[str, str] | None:
     return None
 
 
+def check_forms(resolved: Resolved) -> list[Finding]:
+    """Addresses of queues, and times as cron writes them."""
+    findings = []
+    for name in ("MLFLOW_SERVER_JOB_HUEY_REDIS_URL", "MLFLOW_GATEWAY_BUDGET_REDIS_URL"):
+        text = resolved.environment.get(name)
+        if text and not re.match(r"(rediss?|unix)://.", text):
+            found = f"{show(text)} is no address of Redis"
+            findings.append(make_finding("environment-value-invalid", name, found, "write redis://host:port/number"))
+    name = "MLFLOW_TRACE_ROLLUPS_SCHEDULE"
+    text = resolved.environment.get(name)
+    if (
+        text
+        and resolved.knows_variable(name)
+        and not re.fullmatch(r"[\d*/,A-Za-z-]+( +[\d*/,A-Za-z-]+){4}", text.strip())
+    ):
+        found = f"{show(text)} is no cron expression of five fields"
+        findings.append(
+            make_finding("environment-value-invalid", name, found, 'write five fields, such as "0 2 * * *"')
+        )
+    return findings
+
+
 def check_words(resolved: Resolved) -> list[Finding]:
     """Variables that take one of a few words."""
-    findings = []
+    findings = check_forms(resolved)
     table = {"MLFLOW_SQLALCHEMYSTORE_POOLCLASS": (sorted(resolved.release.pool_classes), False), **WORDS}
     for name, (words, any_case) in sorted(table.items()):
         text = resolved.environment.get(name)
@@ -252,7 +280,12 @@ def check_secrets(resolved: Resolved) -> list[Finding]:
 
 def check_authentication(resolved: Resolved) -> list[Finding]:
     findings = []
-    if resolved.value("app_name") != "basic-auth":
+    app = resolved.value("app_name")
+    if app and app not in resolved.release.options["app_name"].choices:
+        return [
+            make_finding("app-of-plugin", resolved.label("app_name"), f"{show(app)} is no application of MLflow's own")
+        ]
+    if app != "basic-auth":
         for name in ("MLFLOW_AUTH_CONFIG_PATH", "MLFLOW_AUTH_ADMIN_USERNAME", "MLFLOW_AUTH_ADMIN_PASSWORD"):
             if (
                 resolved.has_variable(name)

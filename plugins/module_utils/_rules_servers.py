@@ -313,6 +313,11 @@ def check_combinations(resolved: Resolved, server: str, words: list[tuple[str, W
     if (certificate or key) and plain:
         found = f"the server speaks TLS, and {show(plain[0])} does not"
         findings.append(make_finding("server-tls-plain-url", label, found))
+    if values.get("--root-path", "").strip("/") and server == "uvicorn":
+        found = (
+            "uvicorn puts the root path before each path, and MLflow then compares /health and /api/ with other paths"
+        )
+        findings.append(make_finding("server-root-path", labels["--root-path"], found))
     if "--reload" in labels:
         found = "the server restarts with every changed file"
         if worker_count(resolved) > 1:

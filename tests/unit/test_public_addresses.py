@@ -1,36 +1,51 @@
 # Copyright: (c) 2026, the mlops.mlflow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What role mlflow_server writes into allowed hosts, origins and the sum of connections, read as MLflow reads it."""
+"""What role mlflow_server writes into allowed hosts and origins, read as MLflow reads it."""
 
 from __future__ import annotations
 
-import functools
+import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar, trust_as_template
 from ansible_collections.mlops.mlflow.plugins.module_utils._check import check
 
 from tests.unit.plugins.module_utils.argument_cases import CATALOGUE, make_request
 
 ROLE = Path(__file__).resolve().parents[2] / "roles" / "mlflow_server"
 
+# Runs in a process of its own: Ansible's templates and its modules do not go together in one.
+PROGRAM = """
+import json, sys
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
 
-@functools.cache
-def role_variables() -> dict[str, Any]:
-    loader = DataLoader()
-    files = [str(ROLE / folder / "main.yml") for folder in ("defaults", "vars")]
-    defaults, internal = (loader.load_from_file(file, trusted_as_template=True) for file in files)
-    return defaults | internal
+role, names, cases = json.load(sys.stdin)
+loader = DataLoader()
+variables = {}
+for folder in ("defaults", "vars"):
+    variables |= loader.load_from_file(f"{role}/{folder}/main.yml", trusted_as_template=True)
+answer = {}
+for case, settings in cases.items():
+    templar = Templar(loader=loader, variables=variables | settings)
+    answer[case] = {name: templar.template(trust_as_template("{{ " + name + " }}")) for name in names}
+print(json.dumps(answer))
+"""
+NAMES = ("__mlflow_server_args", "__mlflow_server_public_urls", "__mlflow_server_origins")
 
 
-def value(name: str, **variables: Any) -> Any:
-    """A variable of the role for these settings."""
-    templar = Templar(loader=DataLoader(), variables=role_variables() | variables)
-    return templar.template(trust_as_template("{{ " + name + " }}"))
+@pytest.fixture(scope="module")
+def role() -> dict[str, dict[str, Any]]:
+    """The variables of the role, for each case."""
+    request = json.dumps([str(ROLE), NAMES, CASES])
+    command = [sys.executable, "-c", PROGRAM]
+    result = subprocess.run(command, input=request, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
 
 
 CASES = {
@@ -62,32 +77,32 @@ CASES = {
         ("cluster", "mlflow-server.ml.svc:5000", None),
     ],
 )
-def test_whoever_comes_by_a_public_address_gets_in(case, host, origin):
+def test_whoever_comes_by_a_public_address_gets_in(role, case, host, origin):
     security = pytest.importorskip("mlflow.server.security_utils")
-    args = value("__mlflow_server_args", **CASES[case])
+    args = role[case]["__mlflow_server_args"]
     assert security.is_allowed_host_header(args["allowed_hosts"].split(","), host)
     if origin:
         assert not security.should_block_cors_request(origin, "POST", args["cors_allowed_origins"].split(","))
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_others_stay_outside(case):
+def test_others_stay_outside(role, case):
     security = pytest.importorskip("mlflow.server.security_utils")
-    args = value("__mlflow_server_args", **CASES[case])
+    args = role[case]["__mlflow_server_args"]
     for name in ("evil.example.org", "ml.example.org.evil.net", "10.evil.net"):
         assert not security.is_allowed_host_header(args["allowed_hosts"].split(","), name)
         assert security.should_block_cors_request(f"https://{name}", "POST", args["cors_allowed_origins"].split(","))
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_check_finds_nothing_in_what_the_role_writes(case):
-    args = value("__mlflow_server_args", **CASES[case])
-    urls = tuple(value("__mlflow_server_public_urls", **CASES[case]))
+def test_the_check_finds_nothing_in_what_the_role_writes(role, case):
+    args = role[case]["__mlflow_server_args"]
+    urls = tuple(role[case]["__mlflow_server_public_urls"])
     result = check(make_request({"args": args, "request": {"public_urls": urls}}), CATALOGUE)
     assert [finding.message for finding in result.findings] == []
 
 
-def test_browsers_leave_out_the_default_port():
-    assert value("__mlflow_server_origins", **CASES["port 80"]) == ["http://localhost", "http://ml.example.org"]
-    assert value("__mlflow_server_origins", **CASES["cluster"]) == ["https://ml.example.org"]
-    assert value("__mlflow_server_host_header", **CASES["IPv6"]) == "[fd00::5]:30500"
+def test_browsers_leave_out_the_default_port(role):
+    assert role["port 80"]["__mlflow_server_origins"] == ["http://localhost", "http://ml.example.org"]
+    assert role["cluster"]["__mlflow_server_origins"] == ["https://ml.example.org"]
+    assert role["IPv6"]["__mlflow_server_origins"] == ["http://[fd00::5]:30500"]
