@@ -96,18 +96,27 @@ def port_holder(services: list[dict[str, Any]], port: int) -> str:
     return ""
 
 
+def ready_in(pod: dict[str, Any]) -> set[str]:
+    """The containers of a pod that are ready, by name."""
+    return {each["name"] for each in (pod.get("status") or {}).get("containerStatuses") or [] if each.get("ready")}
+
+
 def running_images(pods: list[dict[str, Any]]) -> list[str]:
     """Images that a node must have, because containers run from them."""
     found = set()
     for pod in pods:
-        ready = {each["name"] for each in (pod.get("status") or {}).get("containerStatuses") or [] if each.get("ready")}
-        found |= {full_name(each["image"]) for each in pod["spec"]["containers"] if each["name"] in ready}
+        found |= {full_name(each["image"]) for each in pod["spec"]["containers"] if each["name"] in ready_in(pod)}
     return sorted(found)
 
 
 def container_images(pods: list[dict[str, Any]]) -> dict[str, str]:
-    """The image of each container, by the container's name."""
-    return {each["name"]: each["image"] for pod in pods for each in pod["spec"]["containers"]}
+    """The image of each container that is ready, by the container's name."""
+    return {
+        each["name"]: each["image"]
+        for pod in pods
+        for each in pod["spec"]["containers"]
+        if each["name"] in ready_in(pod)
+    }
 
 
 def review(cluster: Cluster, right: dict[str, Any], namespace: str) -> str:

@@ -135,7 +135,7 @@ cluster:
       type: list
       elements: str
     container_images:
-      description: The image of each container of the deployment, by the container's name.
+      description: The image of each container of the deployment that is ready, by the container's name.
       type: dict
     claims:
       description: PersistentVolumeClaims of the deployment that are there.

@@ -220,3 +220,14 @@ def test_the_wiring_knows_the_default_of_the_connections() -> None:
     wiring = (ROOT / "playbooks" / "vars" / "wiring.yml").read_text(encoding="utf-8")
     defaults = yaml.safe_load((ROOT / "roles" / "postgres" / "defaults" / "main.yml").read_text(encoding="utf-8"))
     assert f"postgres_max_connections | default({defaults['postgres_max_connections']})" in wiring
+
+
+def test_no_data_service_is_wired_to_the_number_of_servers() -> None:
+    """On Compose too: what a data service is told comes from these variables."""
+    wiring = yaml.safe_load((ROOT / "playbooks" / "vars" / "wiring.yml").read_text(encoding="utf-8"))
+    told = {
+        name: str(value) for name, value in wiring.items() if re.match("(postgres|object_store|seaweedfs|minio)_", name)
+    }
+    assert len(told) > 20
+    for name, value in told.items():
+        assert not re.search("replicas|workers|connections|servers", value), name
