@@ -562,9 +562,9 @@ FINDINGS = {
         "severity": "error",
         "meaning": "The destination has no marker although this database's artifacts should be there.",
         "why": "The destination was changed or emptied: all old artifacts would seem to be gone, without an error.",
-        "remedy": "set the old destination again or restore its content; if the new place is meant (artifacts were "
-        "copied or may be lost),"
-        " run the schema step with --adopt-destination",
+        "remedy": "set the old destination again or restore its content; if this place is meant (only the marker was "
+        "lost, artifacts were copied, or may be lost), run the playbook once with -e "
+        "mlflow_server_adopt_destination=true (`mlflow-guard schema --adopt-destination`)",
     },
     "destination_of_another": {
         "severity": "error",
@@ -573,7 +573,8 @@ FINDINGS = {
             "Two deployments in one destination delete each other's artifacts, and this database's artifacts are "
             "elsewhere."
         ),
-        "remedy": "correct the destination, or take it over with the schema step's --adopt-destination",
+        "remedy": "correct the destination, or take it over: run the playbook once with -e "
+        "mlflow_server_adopt_destination=true (`mlflow-guard schema --adopt-destination`)",
     },
     "destination_moved": {
         "severity": "warning",
@@ -585,7 +586,8 @@ FINDINGS = {
         "severity": "error",
         "meaning": "The marker in the destination is not what the guard wrote.",
         "why": "Somebody changed .mlflow-guard/marker.json.",
-        "remedy": "restore the object, or run the schema step with --adopt-destination",
+        "remedy": "restore the object, or write it anew: run the playbook once with -e "
+        "mlflow_server_adopt_destination=true (`mlflow-guard schema --adopt-destination`)",
     },
     # Schema step
     "lock_busy": {

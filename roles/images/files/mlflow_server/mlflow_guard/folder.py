@@ -21,7 +21,10 @@ from typing import BinaryIO
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import BAD_REQUEST, INTERNAL_ERROR, RESOURCE_DOES_NOT_EXIST, TEMPORARILY_UNAVAILABLE
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository, _set_default_file_mode
+from mlflow.utils.file_utils import local_file_uri_to_path
 
+from mlflow_guard import parts
+from mlflow_guard.reserved import is_reserved, refuse_reserved
 from mlflow_guard.streamed_upload import Broken, in_pieces, in_thread
 
 # These last until somebody does something about them; after all others the next try may go well.
@@ -56,8 +59,43 @@ def _reasons(what: str, path: str | None) -> Iterator[None]:
         ) from error
 
 
+def _delete_folder(folder: str) -> bool:
+    """Delete a folder, but nothing of the guard's; whether it is gone. What is above the guard's folder stays, too."""
+    left = False
+    with os.scandir(folder) as found:
+        entries = list(found)
+    for entry in entries:
+        if is_reserved(entry.name):
+            left = True
+        elif entry.is_dir(follow_symlinks=False):
+            left = not _delete_folder(entry.path) or left
+        else:
+            os.unlink(entry.path)
+    if not left:
+        os.rmdir(folder)
+    return not left
+
+
 class FolderArtifactRepository(LocalArtifactRepository):
-    """MLflow's repository for a folder, with reasons."""
+    """MLflow's repository for a folder, with reasons, and for all files but the guard's own."""
+
+    def __init__(self, artifact_uri: str, tracking_uri: str | None = None, registry_uri: str | None = None) -> None:
+        super().__init__(artifact_uri, tracking_uri, registry_uri)
+        refuse_reserved(self.artifact_dir)
+
+    def get_local_path(self, artifact_path):
+        refuse_reserved(artifact_path)
+        return super().get_local_path(artifact_path)
+
+    def _get_or_create_artifact_dir(self, artifact_path=None):
+        refuse_reserved(artifact_path)
+        return super()._get_or_create_artifact_dir(artifact_path)
+
+    def _create_staging_artifact(self, artifact_file_name, artifact_path=None):
+        """The file that an upload is written to before it is given its name."""
+        folder, target = self._get_destination_artifact_path(artifact_file_name, artifact_path)
+        refuse_reserved(artifact_file_name)
+        return *parts.new(folder), target
 
     def log_artifact(self, local_file, artifact_path=None):
         with _reasons("take", local_file):
@@ -114,13 +152,20 @@ class FolderArtifactRepository(LocalArtifactRepository):
         self._cleanup_staged_artifact(part)
 
     def list_artifacts(self, path=None):
+        refuse_reserved(path)
         with _reasons("list", path):
-            return super().list_artifacts(path)
+            return [each for each in super().list_artifacts(path) if not is_reserved(each.path)]
 
     def _download_file(self, remote_file_path, local_path):
+        refuse_reserved(remote_file_path)
         with _reasons("give", remote_file_path):
             super()._download_file(remote_file_path, local_path)
 
     def delete_artifacts(self, artifact_path=None):
+        refuse_reserved(artifact_path)
+        target = local_file_uri_to_path(os.path.join(self.artifact_dir, artifact_path or ""))
         with _reasons("delete", artifact_path):
-            super().delete_artifacts(artifact_path)
+            if os.path.isdir(target) and not os.path.islink(target):
+                _delete_folder(target)
+            elif os.path.lexists(target):
+                os.unlink(target)

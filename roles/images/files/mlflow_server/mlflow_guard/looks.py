@@ -19,6 +19,7 @@ from pathlib import Path
 from mlflow_guard import health, store
 from mlflow_guard.answer import Problem
 from mlflow_guard.config import Config, Database
+from mlflow_guard.findings import FINDINGS
 from mlflow_guard.schema_state import VERSION_TABLES
 
 APPLICATION = "mlflow-guard readiness"
@@ -213,11 +214,47 @@ class OtherLook:
             raise
 
 
-class S3Look:
-    """The marker, read with the server's key over a connection that is kept."""
+class Marker:
+    """Whether the marker is the one that the start gate saw.
 
-    def __init__(self, destination: store.S3, identity: str | None, seconds: float) -> None:
-        self.destination, self.identity, self.seconds = destination, identity, seconds
+    One that is gone says only that: the start gate has seen the destination, and a server that a single object could
+    take away would be worse than one that goes on. Its next start is refused, so the log says now what is to be done.
+    """
+
+    def __init__(self, where: str, identity: str | None, say: Callable[[str], None]) -> None:
+        self.where, self.identity, self.say = where, identity, say
+        self.there = True
+
+    def check(self, read: Callable[[], dict | None]) -> bool:
+        """Read it. False if it is not there, or is nothing that the guard wrote."""
+        try:
+            marker = read()
+        except Problem as problem:
+            if problem.finding["code"] != "destination_marker_unreadable":
+                raise
+            marker = None
+        if marker and marker["identity"] != self.identity:
+            raise Unready(f"{self.where} carries the marker of another deployment")
+        return marker is not None
+
+    def tell(self, there: bool) -> None:
+        """Say once that it is gone."""
+        if self.there and not there:
+            self.say(
+                f"the marker {store.MARKER} in {self.where} is gone: this server goes on, but none starts until it is "
+                f"there again; {FINDINGS['destination_marker_missing']['remedy']}"
+            )
+        self.there = there
+
+
+class S3Look:
+    """The marker, read with the server's key over a connection that is kept. That the bucket answers is enough."""
+
+    def __init__(
+        self, destination: store.S3, identity: str | None, seconds: float, say: Callable[[str], None]
+    ) -> None:
+        self.destination, self.seconds = destination, seconds
+        self.marker = Marker(destination.where, identity, say)
         # A try must leave time for another one, on a new connection.
         destination.connect_seconds = destination.read_seconds = 0.9 * seconds
         destination.attempts = 1
@@ -234,50 +271,59 @@ class S3Look:
 
     def _ask(self) -> None:
         try:
-            if self.identity is None:
+            if self.marker.identity is None:
                 self.destination.reachable()
             else:
-                check_marker(self.destination.where, self.destination.read_marker(), self.identity)
+                self.marker.tell(self.marker.check(self.destination.read_marker))
         except Problem as problem:
             if problem.finding["code"] in CREDENTIALS_CODES:
                 self.destination.forget_credentials()
             raise
 
 
-def folder_look(destination: store.Folder, identity: str | None) -> Callable[[], None]:
+class FolderLook:
     """The marker's file, which tells a mounted file system from the empty directory under it.
 
-    On a file system that hangs this never returns; the caller does not wait for it and starts no second one.
+    Without it, the directory must be the very one that had it. On a file system that hangs this never returns; the
+    caller does not wait for it and starts no second one.
     """
-    path = Path(destination.path)
 
-    def look() -> None:
+    def __init__(
+        self, destination: store.Folder, identity: str | None, say: Callable[[str], None]
+    ) -> None:
+        self.destination, self.path = destination, Path(destination.path)
+        self.marker = Marker(str(self.path), identity, say)
+        self.seen: tuple[int, int] | None = None
+
+    def __call__(self) -> None:
         try:
-            if identity is None:
-                os.listdir(path)
+            if self.marker.identity is None:
+                os.listdir(self.path)
                 return
-            content = (path / store.MARKER).read_bytes()
+            found = os.stat(self.path)
+            place = (found.st_dev, found.st_ino)
+            there = self.marker.check(self._read)
+            if there:
+                self.seen = place
+            elif self.seen != place:
+                raise Unready(f"{self.path} has no marker: it is not mounted, was emptied, or is another one")
+            self.marker.tell(there)
         except FileNotFoundError:
-            check_marker(str(path), None, identity)
-            raise Unready(f"{path} is gone") from None
+            raise Unready(f"{self.path} is gone") from None
         except OSError as error:
-            raise Unready(f"{error.filename or path}: {error.strerror}") from None
-        check_marker(str(path), store.parse_marker(destination.argument, str(path), content), identity)
+            raise Unready(f"{error.filename or self.path}: {error.strerror}") from None
 
-    return look
-
-
-def check_marker(where: str, marker: dict | None, identity: str | None) -> None:
-    """The marker must be the one that the start gate saw."""
-    if identity is None:
-        return
-    if marker is None:
-        raise Unready(f"{where} has no marker: it is not mounted, was emptied, or is another one")
-    if marker["identity"] != identity:
-        raise Unready(f"{where} carries the marker of another deployment")
+    def _read(self) -> dict | None:
+        file = self.path / store.MARKER
+        try:
+            return store.parse_marker(self.destination.argument, str(file), file.read_bytes())
+        except FileNotFoundError:
+            return None
 
 
-def all_looks(config: Config, seen: dict, seconds: float) -> dict[str, Callable[[], None]]:
+def all_looks(
+    config: Config, seen: dict, seconds: float, say: Callable[[str], None]
+) -> dict[str, Callable[[], None]]:
     """The looks by the name of their part. `seen` is what the start gate saw: revisions and the marker's identity."""
     looks: dict[str, Callable[[], None]] = {"server": server_look(list(config.argv), seconds)}
     for database in config.databases:
@@ -289,7 +335,7 @@ def all_looks(config: Config, seen: dict, seconds: float) -> dict[str, Callable[
         )
     destination = store.open_destination(config.artifacts)
     if isinstance(destination, store.S3):
-        looks["artifact_store"] = S3Look(destination, seen["marker"], seconds)
+        looks["artifact_store"] = S3Look(destination, seen["marker"], seconds, say)
     elif destination is not None:
-        looks["artifact_store"] = folder_look(destination, seen["marker"])
+        looks["artifact_store"] = FolderLook(destination, seen["marker"], say)
     return looks

@@ -8,6 +8,9 @@ deployment of ours leads into a network that no client reaches: every download h
 MLflow has no option against it. It asks the repository's class what it can do, so the ones here, taken in place of
 MLflow's own through the entry point `mlflow.artifact_repository`, can do less, or do it by another way. And they pass
 uploads on while they come in, which MLflow's own does not do.
+
+What is stored is what was sent, and comes back so. MLflow's own repository says of an object whose name ends in `.gz`
+that gzip is its encoding for the way only. A client that fetches it by a presigned URL believes that, and unpacks it.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from mlflow.protos.databricks_pb2 import BAD_REQUEST, RESOURCE_DOES_NOT_EXIST, T
 from mlflow.store.artifact.artifact_repo import ArtifactRepository, MultipartDownloadMixin, StreamUploadMixin
 from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository
 
+from mlflow_guard.reserved import is_reserved, refuse_reserved
 from mlflow_guard.streamed_upload import CONFIG, Broken, stream
 
 PRESIGNED_URLS = "MLFLOW_GUARD_PRESIGNED_URLS"
@@ -34,6 +38,13 @@ DIRECT = "true"
 # Clients reach it through the public address: a load balancer passes what carries a signature on to the store.
 PUBLIC = "public"
 
+# What mimetypes calls an encoding is what the file is.
+PACKED = {
+    "gzip": "application/gzip",
+    "bzip2": "application/x-bzip2",
+    "xz": "application/x-xz",
+    "compress": "application/x-compress",
+}
 
 _MAKING_A_CLIENT = threading.Lock()
 
@@ -73,37 +84,116 @@ def _absence(key: str):
         ) from error
 
 
+def _as_stored(request, **_named) -> None:
+    """Sign that the answer has no encoding. So objects that were stored with one come back as they are, too."""
+    if request.context.get("is_presign_request"):
+        request.params["response-content-encoding"] = "identity"
+
+
+def content_type(name: str) -> str | None:
+    """What a file is as a whole: a packed table is no table."""
+    kind, encoding = guess_type(name)
+    return kind if encoding is None else PACKED.get(encoding, "application/octet-stream")
+
+
+class OwnS3ArtifactRepository(S3ArtifactRepository):
+    """MLflow's repository for S3, but without an encoding, and for all objects but the guard's own."""
+
+    def __init__(self, artifact_uri: str, *positional, **named) -> None:
+        super().__init__(artifact_uri, *positional, **named)
+        refuse_reserved(self.parse_s3_compliant_uri(artifact_uri)[1])
+
+    def _get_s3_client(self):
+        # boto3 makes one client after the other only, and MLflow wants a new one every few minutes.
+        with _MAKING_A_CLIENT:
+            client = super()._get_s3_client()
+        client.meta.events.register("before-sign.s3.GetObject", _as_stored, unique_id="mlflow-guard-as-stored")
+        return client
+
+    def upload_arguments(self, name: str) -> dict:
+        """Further arguments of an upload."""
+        kind = content_type(name)
+        extra = {"ContentType": kind} if kind else {}
+        return extra | self._bucket_owner_params | (self.get_s3_file_upload_extra_args() or {})
+
+    def _upload_file(self, s3_client, local_file, bucket, key):
+        refuse_reserved(key)
+        s3_client.upload_file(
+            Filename=local_file, Bucket=bucket, Key=key, ExtraArgs=self.upload_arguments(posixpath.basename(key))
+        )
+
+    def _download_file(self, remote_file_path, local_path):
+        refuse_reserved(remote_file_path)
+        with _absence(remote_file_path):
+            super()._download_file(remote_file_path, local_path)
+
+    def list_artifacts(self, path=None):
+        refuse_reserved(path)
+        return [each for each in super().list_artifacts(path) if not is_reserved(each.path)]
+
+    def delete_artifacts(self, artifact_path=None):
+        refuse_reserved(artifact_path)
+        bucket, folder = self.parse_s3_compliant_uri(self.artifact_uri)
+        folder = posixpath.join(folder, artifact_path or "").rstrip("/")
+        client = self._get_s3_client()
+        pages = client.get_paginator("list_objects_v2").paginate(
+            Bucket=bucket, Prefix=folder, **self._bucket_owner_params
+        )
+        for page in pages:
+            keys = [each["Key"] for each in page.get("Contents", [])]
+            # A prefix also finds neighbours whose names begin so.
+            within = [key for key in keys if not folder or key == folder or key.startswith(folder + "/")]
+            wanted = [key for key in within if not is_reserved(key)]
+            if wanted:
+                client.delete_objects(
+                    Bucket=bucket, Delete={"Objects": [{"Key": key} for key in wanted]}, **self._bucket_owner_params
+                )
+
+    def create_multipart_upload(self, local_file, num_parts=1, artifact_path=None):
+        refuse_reserved(artifact_path, local_file)
+        return super().create_multipart_upload(local_file, num_parts, artifact_path)
+
+    def complete_multipart_upload(self, local_file, upload_id, parts=None, artifact_path=None):
+        refuse_reserved(artifact_path, local_file)
+        super().complete_multipart_upload(local_file, upload_id, parts, artifact_path)
+
+    def abort_multipart_upload(self, local_file, upload_id, artifact_path=None):
+        refuse_reserved(artifact_path, local_file)
+        super().abort_multipart_upload(local_file, upload_id, artifact_path)
+
+    def create_presigned_upload_url(self, artifact_path, expiration=900):
+        refuse_reserved(artifact_path)
+        return super().create_presigned_upload_url(artifact_path, expiration)
+
+    def get_download_presigned_url(self, artifact_path, expiration=300):
+        refuse_reserved(artifact_path)
+        return super().get_download_presigned_url(artifact_path, expiration)
+
+
 class ProxiedS3ArtifactRepository(ArtifactRepository, StreamUploadMixin):
-    """MLflow's repository for S3 without its multipart and presigned abilities."""
+    """The same without multipart and presigned abilities."""
 
     def __init__(self, artifact_uri: str, tracking_uri: str | None = None, registry_uri: str | None = None) -> None:
         super().__init__(artifact_uri, tracking_uri, registry_uri)
-        self._s3 = S3ArtifactRepository(artifact_uri, tracking_uri=tracking_uri, registry_uri=registry_uri)
+        self._s3 = OwnS3ArtifactRepository(artifact_uri, tracking_uri=tracking_uri, registry_uri=registry_uri)
 
     def _object(self, file_name: str, artifact_path: str | None) -> tuple[str, str, dict]:
-        """Bucket, key and further arguments of an upload, as MLflow's own repository has them for a file."""
+        """Bucket, key and further arguments of an upload."""
         bucket, folder = self._s3.parse_s3_compliant_uri(self._s3.artifact_uri)
         name = posixpath.basename(file_name)
-        kind, encoding = guess_type(name)
-        extra = {"ContentType": kind} if kind else {}
-        extra |= {"ContentEncoding": encoding} if encoding else {}
-        extra |= self._s3._bucket_owner_params | (self._s3.get_s3_file_upload_extra_args() or {})
-        return bucket, posixpath.join(folder, artifact_path or "", name), extra
-
-    def _client(self):
-        # boto3 makes one client after the other only, and MLflow wants a new one every few minutes.
-        with _MAKING_A_CLIENT:
-            return self._s3._get_s3_client()
+        key = posixpath.join(folder, artifact_path or "", name)
+        refuse_reserved(key)
+        return bucket, key, self._s3.upload_arguments(name)
 
     def log_artifact_from_stream(self, stream, artifact_file_name, artifact_path=None):
         bucket, key, extra = self._object(artifact_file_name, artifact_path)
         with _reasons(key):
-            self._client().upload_fileobj(stream, bucket, key, ExtraArgs=extra, Config=CONFIG)
+            self._s3._get_s3_client().upload_fileobj(stream, bucket, key, ExtraArgs=extra, Config=CONFIG)
 
     async def log_artifact_from_async_stream(self, chunks, artifact_file_name, artifact_path=None):
         bucket, key, extra = self._object(artifact_file_name, artifact_path)
         with _reasons(key):
-            await stream(self._client, bucket, key, extra, chunks)
+            await stream(self._s3._get_s3_client, bucket, key, extra, chunks)
 
     def log_artifact(self, local_file, artifact_path=None):
         self._s3.log_artifact(local_file, artifact_path)
@@ -115,8 +205,7 @@ class ProxiedS3ArtifactRepository(ArtifactRepository, StreamUploadMixin):
         return self._s3.list_artifacts(path)
 
     def _download_file(self, remote_file_path, local_path):
-        with _absence(remote_file_path):
-            self._s3._download_file(remote_file_path, local_path)
+        self._s3._download_file(remote_file_path, local_path)
 
     def delete_artifacts(self, artifact_path=None):
         self._s3.delete_artifacts(artifact_path)
@@ -139,7 +228,7 @@ class PubliclyPresignedS3ArtifactRepository(ProxiedS3ArtifactRepository, Multipa
 
 
 def s3_repository(artifact_uri: str, tracking_uri: str | None = None, registry_uri: str | None = None):
-    """MLflow's own repository where clients reach the store, else one of ours: see MLFLOW_GUARD_PRESIGNED_URLS."""
-    ways = {DIRECT: S3ArtifactRepository, PUBLIC: PubliclyPresignedS3ArtifactRepository}
+    """The repository for the way that clients can go: see MLFLOW_GUARD_PRESIGNED_URLS."""
+    ways = {DIRECT: OwnS3ArtifactRepository, PUBLIC: PubliclyPresignedS3ArtifactRepository}
     repository = ways.get(os.environ.get(PRESIGNED_URLS, "false"), ProxiedS3ArtifactRepository)
     return repository(artifact_uri, tracking_uri=tracking_uri, registry_uri=registry_uri)

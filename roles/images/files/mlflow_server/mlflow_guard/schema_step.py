@@ -213,7 +213,7 @@ def _plan_fingerprint(
         if problem.finding["code"] != "destination_marker_unreadable" or not options.adopt:
             raise
         marker = {"identity": "unreadable"}
-    if options.mode == "refuse":
+    if options.mode == "refuse" and not options.adopt:
         for each in fingerprint.compare(config, record, marker, has_marker=destination is not None):
             answer.add(each)
         return
@@ -605,7 +605,9 @@ def run(config: Config, options: Options, answer: Answer) -> None:
     plan = make_plan(config, options, answer)
     answer.facts["planned"] = plan.changes
     answer.facts["databases"] = {name: seen.document() for name, seen in plan.seen.items()}
-    if answer.errors or options.mode == "refuse" or not plan.changes:
+    # To adopt is asked for by itself, and changes no schema.
+    looks_only = options.mode == "refuse" and not options.adopt
+    if answer.errors or looks_only or not plan.changes:
         return
     if options.dry_run:
         answer.changed = True

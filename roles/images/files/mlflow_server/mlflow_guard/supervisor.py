@@ -18,7 +18,7 @@ import time
 from dataclasses import dataclass
 
 from mlflow_guard import config as configuration
-from mlflow_guard import health, looks
+from mlflow_guard import health, looks, parts, store, temporary
 from mlflow_guard.config import Config, wrong
 from mlflow_guard.launch import FOREIGN_VARIABLES
 from mlflow_guard.readiness import Endpoint, Readiness
@@ -85,9 +85,13 @@ class Supervisor:
         if not line:
             return
         self.announced.set()
+        destination = store.open_destination(self.config.artifacts)
+        if isinstance(destination, store.Folder):
+            swept = (str(destination.path), self.say)
+            threading.Thread(target=parts.keep_swept, args=swept, name="uploads", daemon=True).start()
         if self.settings.port:
             seconds = self.settings.timeout
-            self.readiness.serving(looks.all_looks(self.config, json.loads(line), seconds), seconds)
+            self.readiness.serving(looks.all_looks(self.config, json.loads(line), seconds, self.say), seconds)
 
     def run(self) -> int:
         """Until the child has ended; the exit code."""
@@ -156,6 +160,7 @@ def begin(path: str, say) -> Child:
     """Fork. Comes back in the child only; the parent ends with it."""
     config = settings = endpoint = problem = None
     readiness = Readiness()
+    temporary.claim()
     try:
         config = configuration.load(path)
         settings = settings_for(config)

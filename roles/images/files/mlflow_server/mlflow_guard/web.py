@@ -27,7 +27,7 @@ from starlette.middleware.wsgi import build_environ
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mlflow_guard import known, metrics
+from mlflow_guard import known, metrics, temporary
 
 _log = logging.getLogger("mlflow_guard.web")
 
@@ -218,6 +218,8 @@ def shorten(app: fastapi_app.FastAPI) -> list[str]:
     return done
 
 
+# A worker that was killed leaves its downloads behind, and another one takes its place.
+temporary.claim()
 app = fastapi_app.app
 EXPECTED = {*SHORTER, WSGI}
 missing = EXPECTED.difference(shorten(app)).union(metrics.shorten())
