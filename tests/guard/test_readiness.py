@@ -44,6 +44,17 @@ def becomes(deployment, status: int, *words: str, within: float = 8) -> str:
     return seen[-1][1]
 
 
+def stays_ready(deployment, log: str = "server.log") -> None:
+    """Ready for longer than a look is fresh, with the loss of the marker told once."""
+    end = time.monotonic() + 2.5
+    while time.monotonic() < end:
+        assert deployment.readiness()[0] == 200
+        time.sleep(0.2)
+    (told,) = [line for line in (deployment.folder / log).read_text().splitlines() if "marker.json in" in line]
+    assert "is gone: this server goes on" in told
+    assert "mlflow_server_adopt_destination=true" in told
+
+
 @contextlib.contextmanager
 def serving(deployment, log: str = "server.log"):
     """A server that is ready; it is stopped in the end, if it still runs."""
@@ -216,6 +227,9 @@ def test_database_and_directory(ready, cluster):
         assert ready.run("health").codes == {"unhealthy"}
         shutil.copytree(ready.folder / "away", artifacts, dirs_exist_ok=True)
         becomes(ready, 200)
+        # In the very folder that had it, a marker that is gone takes nobody away, but is told.
+        (artifacts / ".mlflow-guard/marker.json").unlink()
+        stays_ready(ready)
     assert process.returncode == 0
     assert "GET /ready" not in (ready.folder / "server.log").read_text()
 
@@ -317,7 +331,11 @@ def test_object_store(s3, object_store):
             store = client(object_store)
             marker = store.get_object(Bucket=bucket, Key=key)["Body"].read()
             store.delete_object(Bucket=bucket, Key=key)
-            becomes(s3, 503, "artifact_store", "no marker")
+            stays_ready(s3)
+            store.put_object(Bucket=bucket, Key=key, Body=b"nothing of the guard's")
+            stays_ready(s3)
+            store.put_object(Bucket=bucket, Key=key, Body=b'{"identity": "another"}')
+            becomes(s3, 503, "artifact_store", "another deployment")
             store.put_object(Bucket=bucket, Key=key, Body=marker)
             becomes(s3, 200)
             time.sleep(1.1)
@@ -343,7 +361,7 @@ def test_a_key_that_is_no_longer_good(s3, object_store, monkeypatch):
     file = Path(s3.variables["AWS_SHARED_CREDENTIALS_FILE"])
     good = file.read_text()
     destination = store.open_destination(config.parse(s3.config).artifacts)
-    look = looks.S3Look(destination, destination.read_marker()["identity"], 2)
+    look = looks.S3Look(destination, destination.read_marker()["identity"], 2, print)
     destination.forget_credentials()
     file.write_text(good.replace(object_store.secret_key, "another/secret"))
     with pytest.raises(Problem) as refused:

@@ -335,6 +335,11 @@ def test_an_emptied_destination_is_refused(marked):
     deployment, _, empty = marked
     empty()
     refused_with(deployment, "destination_marker_missing")
+    # To write it anew needs no right to change the schema, and is done once.
+    for changed in (True, False):
+        answer = deployment.run("schema", "--adopt-destination")
+        assert (answer.code, answer.document["changed"]) == (0, changed), answer.document
+    assert deployment.run("check").codes == set()
 
 
 def test_the_destination_of_another_deployment_is_refused(marked, deploy, cluster):

@@ -10,6 +10,7 @@ from pathlib import Path
 import mlflow
 from mlflow.exceptions import MlflowException
 
+from tests.training.round_trip import FILES, UNLIKE, run_through
 from tests.training.support import TrainingTestCase, done, sha256
 
 MIB = 1 << 20
@@ -92,6 +93,20 @@ class Artifacts(TrainingTestCase):
                 self.assertEqual(name, Path(path).read_text(encoding="utf-8"))
         done["runs"] += 1
         done["artifacts"] += len(names)
+
+    def test_files_that_some_layer_treats_in_its_own_way(self) -> None:
+        self.assertEqual({}, run_through(FILES))
+        done["runs"] += 1
+        done["artifacts"] += len(FILES)
+
+    def test_names_that_the_client_itself_changes(self) -> None:
+        with mlflow.start_run() as run:
+            for number, name in enumerate(UNLIKE):
+                mlflow.log_text("text", f"{number}/{name}")
+        listed = {name: self.client().list_artifacts(run.info.run_id, str(number)) for number, name in enumerate(UNLIKE)}
+        self.assertEqual(UNLIKE, {name: Path(found[0].path).name for name, found in listed.items()})
+        done["runs"] += 1
+        done["artifacts"] += len(UNLIKE)
 
     def test_a_file_is_replaced(self) -> None:
         with mlflow.start_run() as run:

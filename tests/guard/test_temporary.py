@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, the mlops.mlflow contributors
+"""What a killed server leaves behind is removed by the next one, and nothing that somebody still uses."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import servers
+from mlflow_guard import parts
+from test_readiness import client, s3, serving  # noqa: F401 - s3 is a fixture
+
+MIB = 2**20
+CLAIM = """
+import os, sys, tempfile
+from mlflow_guard import temporary
+temporary.claim()
+open(os.path.join(tempfile.gettempdir(), "download"), "wb").write(b"x" * 1000)
+print(tempfile.gettempdir(), flush=True)
+if sys.argv[1:]:
+    os.execvp(sys.argv[1], sys.argv[1:])
+sys.stdin.read()
+"""
+
+
+def claim(folder: Path, *then: str) -> tuple[subprocess.Popen, Path]:
+    """A process with a folder of its own in this one."""
+    path = os.pathsep.join(sys.path)
+    process = subprocess.Popen(
+        [sys.executable, "-c", CLAIM, *then],
+        env={**os.environ, "TMPDIR": str(folder), "PYTHONPATH": path},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    return process, Path(process.stdout.readline().strip())
+
+
+def test_only_folders_of_dead_processes_are_removed(tmp_path):
+    (tmp_path / "somebody else's").mkdir()
+    first, its = claim(tmp_path)
+    # A web server that takes the process over keeps the folder.
+    second, same = claim(tmp_path, "sleep", "60")
+    assert its != same
+    first.kill()
+    first.wait()
+    third, new = claim(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {same.name, new.name, "somebody else's"}
+    assert (same / "download").exists()
+    for process in (second, third):
+        process.kill()
+        process.wait()
+    last, new = claim(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {new.name, "somebody else's"}
+    last.communicate()
+    for process in (first, second, third):
+        process.communicate()
+
+
+def test_only_dead_uploads_are_removed(tmp_path):
+    folder = Path(parts.place(str(tmp_path)))
+    assert parts.sweep(str(tmp_path)) == 0
+    folder.mkdir(parents=True)
+    (folder.parent / "marker.json").write_text("{}")
+    for name, age in (("dead", parts.DEAD_SECONDS + 60), ("slow", parts.DEAD_SECONDS - 600), ("new", 0)):
+        path = folder / f"{parts.PREFIX}{name}"
+        path.write_text("part")
+        os.utime(path, (time.time() - age,) * 2)
+    other = folder / "something else"
+    other.write_text("")
+    os.utime(other, (0, 0))
+    assert parts.sweep(str(tmp_path)) == 1
+    assert {path.name for path in folder.iterdir()} == {f"{parts.PREFIX}slow", f"{parts.PREFIX}new", other.name}
+    assert (folder.parent / "marker.json").exists()
+
+
+def killed(process: subprocess.Popen) -> None:
+    """End a server as a lack of memory would, with its child."""
+    os.killpg(servers.child_of(process), signal.SIGKILL)
+    process.send_signal(signal.SIGKILL)
+    process.wait(10)
+
+
+@pytest.mark.slow
+def test_downloads_of_a_killed_server(s3, object_store):  # noqa: F811 - the fixture
+    client(object_store).put_object(Bucket=s3.database, Key="a/large", Body=bytes(64 * MIB))
+
+    def taken() -> int:
+        return sum(path.stat().st_size for path in s3.temporary.rglob("*") if path.is_file())
+
+    with serving(s3) as process:
+        usual = taken()
+        connection = http.client.HTTPConnection("127.0.0.1", s3.port, timeout=60)
+        connection.request("GET", "/api/2.0/mlflow-artifacts/artifacts/large")
+        connection.getresponse().read(10)
+        assert taken() > usual + 60 * MIB
+        killed(process)
+    assert taken() > 60 * MIB
+    with serving(s3, "again.log"):
+        assert taken() < MIB
+    connection.close()
+
+
+@pytest.mark.slow
+def test_uploads_of_a_killed_server(ready):
+    folder = Path(parts.place(str(ready.folder / "artifacts")))
+    with serving(ready) as process:
+        connection = http.client.HTTPConnection("127.0.0.1", ready.port, timeout=60)
+        connection.putrequest("PUT", "/api/2.0/mlflow-artifacts/artifacts/0/run/large")
+        connection.putheader("Content-Length", str(64 * MIB))
+        connection.endheaders(bytes(20 * MIB))
+        servers.wait_until(lambda: folder.exists() and any(each.stat().st_size for each in folder.iterdir()), "a part")
+        assert list((ready.folder / "artifacts/0/run").iterdir()) == []
+        killed(process)
+    (part,) = folder.iterdir()
+    os.utime(part, (time.time() - parts.DEAD_SECONDS - 60,) * 2)
+    with serving(ready, "again.log"):
+        servers.wait_until(lambda: not part.exists(), "the part is removed")
+        assert "removed 1 uploads" in (ready.folder / "again.log").read_text()
+    connection.close()
