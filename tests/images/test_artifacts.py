@@ -22,6 +22,7 @@ import boto3
 import botocore.config
 import botocore.exceptions
 import pytest
+import requests
 
 from .conftest import LABEL, Container, remove_users, run, until
 from .test_mlflow_server import HARDENED, POSTGRES, URI, get
@@ -91,6 +92,10 @@ class Rig:
     def begun(self) -> list:
         """Multipart uploads that are neither complete nor taken back."""
         return self.s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])
+
+    def to_store(self, url: str) -> str:
+        """The URL with the store's own address."""
+        return urlsplit(url)._replace(scheme="http", netloc=f"{self.store.address}:8333").geturl()
 
     def from_store(self, url: str, method: str = "GET", body: bytes | None = None) -> tuple[int, bytes]:
         """What the store says to a presigned URL when a load balancer has put in the name that it was signed for."""
@@ -217,21 +222,49 @@ for name in names:
     open(path, "wb").write(bytes(int(size)))
     S3ArtifactRepository("s3://mlflow/artifacts").log_artifact(path, "0/own")
 """
+# Names of which MLflow's own repository says that they are packed for the way, and what they are.
+PACKED = {"table.csv.gz": "application/gzip", "table.csv.bz2": "application/x-bzip2", "code.txz": "application/x-xz"}
 
 
 @pytest.mark.parametrize("size", [5, PART + 5])
 def test_the_content_type_is_the_one_of_mlflow_s_own_repository(rig, size):
-    names = ["page.html", "data.json", "table.csv.gz", "MLmodel", "é.txt"]
+    names = ["page.html", "data.json", "MLmodel", "é.txt", *PACKED]
     rig.server.exec("python3", "-c", OWN, str(size), *names)
     kinds = set()
     for name in names:
         assert rig.put(f"{ARTIFACTS}0/kinds/{quote(name)}", bytes(size))[0] == 200
         own, ours = rig.head(f"0/own/{name}"), rig.head(f"0/kinds/{name}")
-        same = ("ContentType", "ContentEncoding", "Metadata")
-        assert {each: ours.get(each) for each in same} == {each: own.get(each) for each in same}, name
-        kinds.add((own.get("ContentType"), own.get("ContentEncoding")))
+        assert ours.get("Metadata") == own.get("Metadata")
+        assert ours.get("ContentEncoding") is None
+        assert ("ContentEncoding" in own) == (name in PACKED)
+        assert ours.get("ContentType") == PACKED.get(name, own.get("ContentType")), name
+        kinds.add(ours.get("ContentType"))
+        # What was stored with an encoding comes back as it is, too: here without being anything that is packed.
+        for folder in ("own", "kinds"):
+            answer = rig.ask(f"{PRESIGNED}0/{folder}/{quote(name)}")[1]
+            content = requests.get(rig.to_store(answer["url"]), headers={"Host": "s3:8333"}, timeout=20).content
+            assert digest(content) == digest(bytes(size)), name
     # Or the comparison says nothing.
-    assert len(kinds) > 3
+    assert len(kinds) > 4
+
+
+@pytest.mark.parametrize("size", [5, PART + 5])
+def test_a_part_of_what_was_stored_with_an_encoding(rig, size):
+    """Clients fetch a file in parts, each of which they would try to unpack."""
+    rig.server.exec("python3", "-c", OWN, str(size), "parts.csv.gz")
+    answer = rig.ask(f"{PRESIGNED}0/own/parts.csv.gz")[1]
+    headers = {"Host": "s3:8333", "Range": f"bytes={size - 3}-"}
+    part = requests.get(rig.to_store(answer["url"]), headers=headers, timeout=20)
+    assert (part.status_code, part.content) == (206, bytes(3))
+
+
+def test_what_is_the_guard_s_has_no_url(rig):
+    rig.s3.put_object(Bucket=BUCKET, Key=f"{FOLDER}/.mlflow-guard/marker.json", Body=b"{}")
+    for path in (".mlflow-guard/marker.json", ".mlflow-guard%2fmarker.json", "0/%2e/.mlflow-guard/marker.json"):
+        for route in (PRESIGNED, ARTIFACTS):
+            status, answer = rig.ask(route + path)
+            assert (status, answer["error_code"]) == (403, "PERMISSION_DENIED"), path
+        assert rig.put(ARTIFACTS + path, b"{}")[0] == 403
 
 
 @pytest.mark.parametrize("size", [5, PART + 5])
