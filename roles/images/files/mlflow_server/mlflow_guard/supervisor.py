@@ -189,6 +189,7 @@ def begin(path: str, say) -> Child:
     if endpoint:
         endpoint.start()
     code = Supervisor(child, reader, config, settings, readiness, say).run()
+    temporary.release()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

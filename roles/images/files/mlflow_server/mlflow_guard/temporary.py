@@ -62,3 +62,9 @@ def claim() -> None:
         # The lock ends with the last process that has it: a web server outlives a parent that was killed.
         os.set_inheritable(number, True)
         os.environ["TMPDIR"] = tempfile.tempdir = path
+
+
+def release() -> None:
+    """Remove the folder, at an orderly end."""
+    if os.path.basename(tempfile.gettempdir()).startswith(PREFIX):
+        shutil.rmtree(tempfile.gettempdir(), ignore_errors=True)

@@ -13,11 +13,12 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from mlflow.environment_variables import MLFLOW_ENABLE_WORKSPACES
-from mlflow.server import fastapi_app
+from mlflow.server import ARTIFACTS_DESTINATION_ENV_VAR, fastapi_app
 from mlflow.server.handlers import _add_static_prefix
 from mlflow.server.workspace_helpers import WORKSPACE_HEADER_NAME
 from mlflow.utils.workspace_context import clear_server_request_workspace, set_server_request_workspace
@@ -219,7 +220,8 @@ def shorten(app: fastapi_app.FastAPI) -> list[str]:
 
 
 # A worker that was killed leaves its downloads behind, and another one takes its place.
-temporary.claim()
+if ARTIFACTS_DESTINATION_ENV_VAR in os.environ:
+    temporary.claim()
 app = fastapi_app.app
 EXPECTED = {*SHORTER, WSGI}
 missing = EXPECTED.difference(shorten(app)).union(metrics.shorten())
