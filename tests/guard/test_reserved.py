@@ -160,7 +160,9 @@ def through_runs(api: Api, location: str) -> list[tuple[str, str, object]]:
     name, uri = f"model{experiment}", run["artifact_uri"]
     below = len(uri.removeprefix(location).strip("/").split("/")) if uri.startswith(location) else 0
     api.new("registered-models", name=name)
-    version, _body = api("POST", "/api/2.0/mlflow/model-versions/create", {"name": name, "source": uri, "run_id": run["run_id"]})
+    version, _body = api(
+        "POST", "/api/2.0/mlflow/model-versions/create", {"name": name, "source": uri, "run_id": run["run_id"]}
+    )
     found: list[tuple[str, str, object]] = []
     for path in (MARKER, "../" * below + MARKER, "%2e%2e/" * below + MARKER, f"./{MARKER}", "marker.json"):
         found += [
@@ -187,7 +189,11 @@ def test_no_route_leads_to_the_marker(place):
         assert len(requests) > 200
         through = [(method, path, *api(method, path, body)) for method, path, body in requests]
         # A refusal is neither a success nor a defect. What is listed or written elsewhere is not there either.
-        bad = [each for each in through if identity in each[3] or each[2] >= 500 and b"not_implemented" not in each[3].lower()]
+        bad = [
+            each
+            for each in through
+            if identity in each[3] or each[2] >= 500 and b"not_implemented" not in each[3].lower()
+        ]
         assert not bad, "\n".join(map(str, bad))
         shown = [each for each in through if each[2] == 200 and b"mlflow-guard" in each[3].lower()]
         assert shown == []

@@ -103,7 +103,9 @@ class Artifacts(TrainingTestCase):
         with mlflow.start_run() as run:
             for number, name in enumerate(UNLIKE):
                 mlflow.log_text("text", f"{number}/{name}")
-        listed = {name: self.client().list_artifacts(run.info.run_id, str(number)) for number, name in enumerate(UNLIKE)}
+        listed = {
+            name: self.client().list_artifacts(run.info.run_id, str(number)) for number, name in enumerate(UNLIKE)
+        }
         self.assertEqual(UNLIKE, {name: Path(found[0].path).name for name, found in listed.items()})
         done["runs"] += 1
         done["artifacts"] += len(UNLIKE)

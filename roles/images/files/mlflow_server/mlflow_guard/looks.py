@@ -250,9 +250,7 @@ class Marker:
 class S3Look:
     """The marker, read with the server's key over a connection that is kept. That the bucket answers is enough."""
 
-    def __init__(
-        self, destination: store.S3, identity: str | None, seconds: float, say: Callable[[str], None]
-    ) -> None:
+    def __init__(self, destination: store.S3, identity: str | None, seconds: float, say: Callable[[str], None]) -> None:
         self.destination, self.seconds = destination, seconds
         self.marker = Marker(destination.where, identity, say)
         # A try must leave time for another one, on a new connection.
@@ -288,9 +286,7 @@ class FolderLook:
     caller does not wait for it and starts no second one.
     """
 
-    def __init__(
-        self, destination: store.Folder, identity: str | None, say: Callable[[str], None]
-    ) -> None:
+    def __init__(self, destination: store.Folder, identity: str | None, say: Callable[[str], None]) -> None:
         self.destination, self.path = destination, Path(destination.path)
         self.marker = Marker(str(self.path), identity, say)
         self.seen: tuple[int, int] | None = None
@@ -321,9 +317,7 @@ class FolderLook:
             return None
 
 
-def all_looks(
-    config: Config, seen: dict, seconds: float, say: Callable[[str], None]
-) -> dict[str, Callable[[], None]]:
+def all_looks(config: Config, seen: dict, seconds: float, say: Callable[[str], None]) -> dict[str, Callable[[], None]]:
     """The looks by the name of their part. `seen` is what the start gate saw: revisions and the marker's identity."""
     looks: dict[str, Callable[[], None]] = {"server": server_look(list(config.argv), seconds)}
     for database in config.databases:
