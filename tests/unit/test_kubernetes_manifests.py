@@ -42,6 +42,7 @@ CASES: dict[str, dict[str, Any]] = {
     "open ingress": {"mlflow_server_ingress": {"host": "mlflow.example.com"}},
     "autoscaling": {"mlflow_server_autoscaling": {"max_replicas": 4, "cpu_percent": 70}, "mlflow_server_workers": 1},
     "many workers": {"mlflow_server_workers": 8},
+    "adopting": {"mlflow_server_adopt_destination": True},
     "minio": {"object_store": "minio", "mlflow_server_resources": {"requests": {"cpu": "1"}}},
 }
 OLDEST = (1, 29)
@@ -131,6 +132,13 @@ def test_servers_have_no_password_of_the_owner(plans) -> None:
     for plan in plans.values():
         server = next(each for each in plan["servers"] if each["kind"] == "Deployment")
         assert "mlflow-schema" not in json.dumps(server)
+
+
+def test_only_who_is_told_to_adopts_a_destination(plans) -> None:
+    words = {name: plan["jobs"][0]["spec"]["template"]["spec"]["containers"][0]["args"] for name, plan in plans.items()}
+    usual = ["schema", "--mode", "initialize", "--wait", "60"]
+    assert words.pop("adopting") == [*usual[:3], "--adopt-destination", *usual[3:]]
+    assert all(each == usual for each in words.values())
 
 
 def test_a_changed_argument_rolls_the_servers_only(tmp_path: Path) -> None:
