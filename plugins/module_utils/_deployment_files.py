@@ -373,6 +373,14 @@ def superfluous(
     return removals, empty
 
 
+def postpone(steps: Steps, late: set[Parts]) -> Steps:
+    """Take the late files and all removals out of the steps; the ones taken out."""
+    left = Steps(files=[step for step in steps.files if step.wanted.parts in late], removals=steps.removals)
+    steps.files = [step for step in steps.files if step.wanted.parts not in late]
+    steps.removals = []
+    return left
+
+
 # The steps themselves.
 
 

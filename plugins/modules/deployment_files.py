@@ -98,6 +98,19 @@ options:
     type: list
     elements: str
     default: []
+  late:
+    description:
+      - Paths of O(files) that are written only with O(finish), so that they tell what was in use when all went well.
+        Differences of theirs are not shown.
+    type: list
+    elements: str
+    default: []
+  finish:
+    description:
+      - With V(false) the files in O(late) are not written, and O(prune) removes nothing. What still uses the former
+        files goes on finding them, until a second call finishes.
+    type: bool
+    default: true
 notes:
   - Ansible masks the secrets wherever they occur in the answer. A secret that is a common word is masked in the names
     of files as well.
@@ -156,6 +169,10 @@ removed:
   sample:
     - old/nginx.conf
     - old/
+unfinished:
+  description: Whether a call with O(finish) has something left to do.
+  returned: success
+  type: bool
 """
 
 import os
@@ -170,6 +187,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._deployment_files imp
     cut,
     describe,
     inspect,
+    postpone,
     want,
 )
 
@@ -213,6 +231,8 @@ def main() -> None:
             },
             "prune": {"type": "bool", "default": False},
             "keep": {"type": "list", "elements": "str", "default": []},
+            "late": {"type": "list", "elements": "str", "default": []},
+            "finish": {"type": "bool", "default": True},
         },
         supports_check_mode=True,
         # Keeps the parameters, which hold whole files, out of the system's log.
@@ -224,7 +244,9 @@ def main() -> None:
         folder = check_folder(params["path"])
         wanted = want(params["files"], params["secret_files"], os.geteuid(), os.getegid())
         keep = [cut("keep", path) for path in params["keep"]]
+        late = {cut("late", path) for path in params["late"]}
         steps = inspect(folder, wanted, params["prune"], keep, module._diff)
+        left = Steps() if params["finish"] else postpone(steps, late)
         if module.check_mode:
             done = steps
         else:
@@ -232,8 +254,14 @@ def main() -> None:
     except FilesError as error:
         module.fail_json(msg=str(error), changed=bool(done), written=done.written, removed=done.removed)
 
-    answer: dict[str, Any] = {"changed": bool(done), "written": done.written, "removed": done.removed}
+    answer: dict[str, Any] = {
+        "changed": bool(done),
+        "written": done.written,
+        "removed": done.removed,
+        "unfinished": bool(left),
+    }
     if module._diff:
+        done.files = [step for step in done.files if step.wanted.parts not in late]
         answer["diff"] = describe(folder, done)
     module.exit_json(
         invocation={"module_args": {name: params[name] for name in ("path", "prune", "keep")}},

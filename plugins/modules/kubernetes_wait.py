@@ -79,6 +79,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.mlops.mlflow.plugins.module_utils import _kubernetes_api as api
 from ansible_collections.mlops.mlflow.plugins.module_utils import _kubernetes_wait as wait
+from ansible_collections.mlops.mlflow.plugins.module_utils._last_words import last_words
 
 PATHS = {"Deployment": "/apis/apps/v1", "StatefulSet": "/apis/apps/v1", "Job": "/apis/batch/v1"}
 LOG_LINES = 200
@@ -127,10 +128,8 @@ def log_of(cluster: api.Cluster, namespace: str, seen: wait.Seen, previous: bool
 
 def sentence(seen: wait.Seen, reason: str, log: str) -> str:
     """What the user reads."""
-    lines = [line for line in log.splitlines() if line.strip()]
-    refusals = [line.partition("refused: ")[2] for line in lines if "mlflow-guard: refused: " in line]
-    said = refusals[-1:] or lines[-1:] if "ended" in reason else []
-    return f"{seen.name}: {reason}{': ' + api.one_line(said[0], 400) if said else ''}."
+    said = last_words(log) if "ended" in reason else []
+    return f"{seen.name}: {reason}{': ' + ' | '.join(said).rstrip('.') if said else ''}."
 
 
 def watch(cluster: api.Cluster, params: dict[str, Any], known: set) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def test_documentation_names_the_options_of_the_specification(bring, monkeypatch
         return len(options)
 
     options = specification(bring, monkeypatch)
-    assert compare(options, yaml.safe_load(deployment_files.DOCUMENTATION)["options"]) == 5
+    assert compare(options, yaml.safe_load(deployment_files.DOCUMENTATION)["options"]) == 7
 
 
 def test_answer_has_exactly_the_documented_keys(bring):
@@ -165,6 +165,35 @@ def test_no_secret_in_any_answer(bring, folder, former, check):
     assert SECRET not in answer["_out"]
     assert former not in answer["_out"]
     assert answer["invocation"] == {"module_args": {"path": str(folder), "prune": True, "keep": []}}
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_what_is_in_use_stays_until_all_is_finished(bring, folder, check):
+    """Old files and the record of what runs are touched by the call that finishes, and shown by it once."""
+    bring(files=[{"path": "old", "content": "1"}, {"path": "record", "content": "1"}], secret_files=[])
+    change = {
+        "files": [{"path": "new", "content": "2"}, {"path": "record", "content": "2"}],
+        "secret_files": [],
+        "prune": True,
+        "late": ["record"],
+        "_ansible_diff": True,
+        "_ansible_check_mode": check,
+    }
+    first = bring(**change, finish=False)
+    assert (first["changed"], first["unfinished"]) == (True, True)
+    assert (first["written"], first["removed"]) == (["new"], [])
+    if check:
+        return
+    assert content(folder) == {"old": "1", "record": "1", "new": "2"}
+    # A run that was cut short here has written all that it writes, and is not at its end.
+    again = bring(**change, finish=False)
+    assert (again["changed"], again["unfinished"]) == (False, True)
+    last = bring(**change)
+    assert (last["written"], last["removed"], last["unfinished"]) == (["record"], ["old"], False)
+    assert not [entry for entry in last["diff"] if "record" in entry["after_header"]]
+    assert content(folder) == {"record": "2", "new": "2"}
+    done = bring(**change, finish=False)
+    assert (done["changed"], done["unfinished"]) == (False, False)
 
 
 def test_a_secret_that_stands_in_a_plain_file_too_is_masked(bring):
