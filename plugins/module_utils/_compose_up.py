@@ -23,6 +23,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._last_words import (
 )
 
 Container = dict  # of str to Any, as `docker inspect` gives it
+CANNOT, UNHEALTHY = "it cannot be started", "its health check fails"
 # A program may have bad luck once.
 ENDS = 2
 # What Compose prints of its progress, and of errors that it prints again with a reason.
@@ -36,6 +37,12 @@ def service(container: Container) -> str:
 def mark(container: Container) -> tuple[str, str]:
     """Another one for each start."""
     return container["Id"], container["State"].get("StartedAt", "")
+
+
+def begun(container: Container, before: list[Container]) -> bool:
+    """Whether it is Compose that started it just now, and not the engine that has been trying to for a while."""
+    known = [each["State"]["Status"] for each in before if each["Id"] == container["Id"]]
+    return known in ([], ["created"], ["exited"])
 
 
 def useful(container: Container) -> bool:
@@ -75,7 +82,7 @@ def trouble(container: Container, log: str, ends_before: int = 0, is_new: bool =
         return ""
     if status in ("created", "exited", "dead"):
         if state.get("Error"):
-            return f"it cannot be started: {tidy(state['Error'])}"
+            return f"{CANNOT}: {tidy(state['Error'])}"
         return "" if status == "created" else ended(container, log)
     if refusals(log):
         return "it refuses to start"
@@ -85,15 +92,17 @@ def trouble(container: Container, log: str, ends_before: int = 0, is_new: bool =
     if respawning(log):
         return "its workers end as soon as they have begun"
     # One that was there before may have been waiting for what was replaced just now.
-    if is_new and (state.get("Health") or {}).get("Status") == "unhealthy":
-        return f"it is not healthy: {checked(container)}"
+    # And one that has ended is called so, too.
+    if is_new and status == "running" and (state.get("Health") or {}).get("Status") == "unhealthy":
+        said = checked(container)
+        return f"{UNHEALTHY}{': ' + said if said else ''}"
     return ""
 
 
 def sentence(container: Container, reason: str, log: str) -> str:
     """What the user reads."""
     # What the engine says of a container that it cannot start is all there is; the log is of an earlier time.
-    words = [] if reason.startswith("it cannot be started") else last_words(log)
+    words = [] if reason.startswith(CANNOT) else last_words(log, complaints_only=reason.startswith(UNHEALTHY))
     text = f"{service(container)} does not start: {reason}".rstrip(".")
     return f"{text}: {' | '.join(words).rstrip('.')}." if words else f"{text}."
 
@@ -128,4 +137,4 @@ def complaint(text: str) -> str:
         line = tidy(line, 600)
         if line and not PROGRESS.match(line) and line not in lines:
             lines.append(line)
-    return " | ".join(last_words("\n".join(lines), 2)) or "it gives no reason"
+    return " | ".join(last_words("\n".join(lines), count=2)) or "it gives no reason"

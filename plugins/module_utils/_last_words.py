@@ -18,6 +18,7 @@ ENDED = GUARD + "the web server ended without"
 COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 # A URI with a password does not belong into messages, whoever wrote it into a log.
 PASSWORD = re.compile(r"(?<=://)([^/\s:@]*):[^/\s@]+@")
+NUMBER = re.compile(r"\d+")
 TRACE = "Traceback (most recent call last):"
 TROUBLE = re.compile(
     r"error|exception|fatal|panic|alert|critical|cannot|can't|could not|failed|denied|no such|not found|"
@@ -69,16 +70,20 @@ def respawning(log: str) -> bool:
     return len(WORKER_DIED.findall(log)) >= DEATHS
 
 
-def last_words(log: str, count: int = LINES) -> list[str]:
-    """The lines of the log that say why, the last ones of those; of a log that complains of nothing its end."""
+def last_words(log: str, complaints_only: bool = False, count: int = LINES) -> list[str]:
+    """The lines of the log that say why, the last ones of those; of a log that complains of nothing its end.
+
+    With `complaints_only` nothing of such a log: the end of what goes on running says nothing.
+    """
     refused = refusals(log)
     if refused:
         return refused
-    lines = []
+    lines: dict[str, str] = {}
     for line in without_frames(COLOUR.sub("", log).splitlines()):
         text = tidy(line)
         if text and GUARD not in text and not IDLE.search(text):
-            if text in lines:
-                lines.remove(text)
-            lines.append(text)
-    return ([line for line in lines if TROUBLE.search(line)] or lines)[-count:]
+            # What is said again at another time is the same.
+            lines.pop(NUMBER.sub("", text), None)
+            lines[NUMBER.sub("", text)] = text
+    complaints = [line for line in lines.values() if TROUBLE.search(line)]
+    return (complaints or ([] if complaints_only else list(lines.values())))[-count:]

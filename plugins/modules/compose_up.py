@@ -131,9 +131,9 @@ def watch(engine: Engine, params: dict[str, Any], process: subprocess.Popen, bef
         code = process.poll()
         containers = engine.containers()
         for each in containers:
-            is_new = up.mark(each) not in marks
-            # One that is about to be replaced has ended for that.
-            if up.useful(each) or not (is_new or code is not None):
+            is_new = up.begun(each, before)
+            # While Compose is busy, what was there before is about to be replaced, and whatever ails it with it.
+            if up.useful(each) or (code is None and (not is_new or up.mark(each) in marks)):
                 continue
             log = engine.log(each)
             reason = up.trouble(each, log, ends.get(each["Id"], 0), is_new)

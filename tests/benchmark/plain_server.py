@@ -79,7 +79,8 @@ def wait_until_ready(url: str, container: str) -> None:
 def plain_server(deployment: Deployment, image: str = "", program: str = "mlflow") -> Iterator[tuple[str, str]]:
     """Its container and its address. The label makes it part of the deployment for destroy.yml, should we be killed."""
     server = inspect(deployment.server())
-    config = json.loads((deployment.home / "config" / "mlflow-server" / "guard.json").read_text())
+    file = next((deployment.home / "config" / "mlflow-server").glob("*/guard.json"))
+    config = json.loads(file.read_text())
     environment = dict(entry.split("=", 1) for entry in server["Config"]["Env"])
     container = f"mlflow-{deployment.name}-plain"
     first, *others = _networks(deployment, server)

@@ -77,7 +77,7 @@ def container(status: str = "running", health: str = "", restarts: int = 0, memo
                 "[ALERT] (1) : config : Fatal errors found in configuration.",
             ],
         ),
-        (POSTGRES, ['2026-11-29 12:00:00 UTC [1] FATAL: could not access file "nope": No such file or directory']),
+        (POSTGRES.replace("12:00", "11:59") + POSTGRES, ['2026-11-29 12:00:00 UTC [1] FATAL: could not access file "nope": No such file or directory']),
         ("all is well\n" * 9, ["all is well"]),
         ("\x1b[31mERROR\x1b[0m: at postgresql://me:Hidden-1@db/x\n", ["ERROR: at postgresql://me:***@db/x"]),
         ("error " + "x" * 999, ["error " + "x" * 293 + "…"]),
@@ -100,6 +100,8 @@ def test_the_last_words_are_those_that_say_why(log: str, expected: list[str]) ->
         (container("restarting", restarts=7, ExitCode=1), "", 7, False, ""),
         # One that waits for what was replaced.
         (container(health="unhealthy"), "", 0, False, ""),
+        # The engine calls one that has ended so.
+        (container("restarting", "unhealthy", restarts=1), "", 0, True, ""),
         # It does not.
         (container("created", Error="namespace time does not exist"), "", 0, True, "cannot be started: namespace time"),
         (container("exited", ExitCode=3), "", 0, True, "ended with exit code 3"),
@@ -109,7 +111,7 @@ def test_the_last_words_are_those_that_say_why(log: str, expected: list[str]) ->
         (container(health="starting", restarts=2), "", 0, True, "ended"),
         (container(health="starting", restarts=1), UVICORN, 0, True, "ended with exit code 2"),
         (container(health="starting"), REFUSED, 0, True, "refuses to start"),
-        (container(health="unhealthy"), "", 0, True, "not healthy: 127.0.0.1:5001/ready: no connection."),
+        (container(health="unhealthy"), "", 0, True, "health check fails: 127.0.0.1:5001/ready: no connection."),
         (container(health="starting"), "Child process [7] died\n" * 6, 0, True, "workers end as soon as"),
     ],
 )
@@ -139,10 +141,22 @@ def test_waiting_ends_where_it_is_of_no_use(seen, log: str, ends_before: int, is
             "error: of an earlier time",
             "mlflow-server does not start: it cannot be started: OCI runtime create failed: namespace time does not exist.",
         ),
+        # What goes on running writes what says nothing.
+        (
+            container(health="unhealthy"),
+            'INFO: "GET /health HTTP/1.1" 200 OK',
+            "mlflow-server does not start: its health check fails: 127.0.0.1:5001/ready: no connection.",
+        ),
     ],
 )
 def test_the_sentence(seen, log: str, text: str) -> None:
     assert up.sentence(seen, up.trouble(seen, log), log) == text
+
+
+@pytest.mark.parametrize(("before", "begun"), [(None, True), ("exited", True), ("created", True), ("running", False), ("restarting", False)])
+def test_whom_compose_began(before: str | None, begun: bool) -> None:
+    """A container that has been failing for a while is not one that this call started."""
+    assert up.begun(container(), [container(before)] if before else []) is begun
 
 
 def test_what_each_service_does() -> None:
