@@ -46,13 +46,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The plan of the deployment.
+  description: The plan of the deployment. Where there can be none, it has nothing but a C(problem), one sentence that
+    names the variable.
   type: dict
 """
 
 from typing import Any, Callable
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.mlops.mlflow.plugins.module_utils import _deployment_plan as plans
 
 
@@ -67,7 +67,8 @@ def deployment_plan(
     try:
         return plans.put_together([(name, plan) for name, plan in components], settings)
     except plans.PlanError as error:
-        raise AnsibleFilterError(str(error)) from error
+        # What Ansible makes of an error of a filter is more than a sentence.
+        return {"problem": str(error)}
 
 
 class FilterModule:

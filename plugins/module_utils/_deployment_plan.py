@@ -69,7 +69,9 @@ def by_content(plan: dict[str, Any]) -> dict[str, Any]:
     """
     files = plan.get("files") or []
     key = digest([[each["path"], each["content"]] for each in files])
-    names = {each["path"]: "/".join((*each["path"].split("/")[:-1], key, each["path"].split("/")[-1])) for each in files}
+    names = {
+        each["path"]: "/".join((*each["path"].split("/")[:-1], key, each["path"].split("/")[-1])) for each in files
+    }
     compose = replaced(plan.get("compose") or {}, names)
     services = {
         name: merged(body, {"labels": {FILES_LABEL: key}}) for name, body in (compose.get("services") or {}).items()
@@ -122,8 +124,8 @@ def checked_limits(given: dict[str, Any], host_memory_mb: int, components: list[
             fits = False
         if not fits:
             raise PlanError(
-                f"deployment_memory_limits_mb gives {component} {limit!r}, and the host has {host_memory_mb} MiB: give a "
-                f"number from 1 to {host_memory_mb}, or leave {component} out."
+                f"deployment_memory_limits_mb gives {component} {limit!r}, and the host has {host_memory_mb} MiB: "
+                f"give a number from 1 to {host_memory_mb}, or leave {component} out."
             )
     total = sum(int(limit) for limit in given.values())
     if total > host_memory_mb:

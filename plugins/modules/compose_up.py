@@ -141,13 +141,14 @@ def watch(engine: Engine, params: dict[str, Any], process: subprocess.Popen, bef
                 return up.sentence(each, reason, log)
         if code:
             said.seek(0)
-            return f"Compose cannot start {', '.join(params['services'])}: {up.complaint(said.read().decode(errors='replace'))}"
+            reason = up.complaint(said.read().decode(errors="replace"))
+            return f"Compose cannot start {', '.join(params['services'])}: {reason}"
         left = up.state_of(params["services"], containers)
         if code == 0 and not left:
             return ""
         if time.monotonic() >= end:
             return (
-                f"After {params['timeout']} s not all services are of use: {'; '.join(left) or 'Compose is still busy'}. "
+                f"After {params['timeout']} s not all services are of use: {'; '.join(left) or 'Compose is busy'}. "
                 f"Look into their log with `docker compose --project-directory {params['project_src']} logs`."
             )
         time.sleep(PAUSE_SECONDS)

@@ -54,6 +54,16 @@ CASES = [
         {"deployment_given_secrets": {"postgres_pass": HIDDEN}}, ["deployment_given_secrets", "postgres_pass", "names"]
     ),
     Case("deployment_wait_timeout=3", ["deployment_wait_timeout", "3", "10"]),
+    Case("deployment_log_mb=-1", ["deployment_log_mb", "-1", "to the engine"]),
+    Case({"deployment_memory_limits_mb": {"redis": 512}}, ["deployment_memory_limits_mb", "redis", "mlflow_server"]),
+    Case(
+        {"deployment_memory_limits_mb": {"postgres": 99999999}},
+        ["deployment_memory_limits_mb", "99999999", "the host has"],
+    ),
+    Case(
+        {"deployment_memory_limits_mb": {"postgres": "big"}},
+        ["deployment_memory_limits_mb", "'big'", "a number from 1"],
+    ),
     # --- the images
     Case("images_supply=download", ["images_supply", "download", "build"]),
     Case("images_postgres_reference=postgres", ["images_postgres_reference", "postgres", "registry"]),
@@ -83,8 +93,12 @@ CASES = [
     Case("object_store_bucket=My_Bucket", ["object_store_bucket", "My_Bucket", "lower-case"]),
     Case("object_store=external", ["object_store_access_key", "external"]),
     Case(
-        {"object_store": "external", "object_store_access_key": "a", "object_store_secret_key": HIDDEN,
-         "object_store_endpoint_url": "s3.example.com/bucket"},
+        {
+            "object_store": "external",
+            "object_store_access_key": "a",
+            "object_store_secret_key": HIDDEN,
+            "object_store_endpoint_url": "s3.example.com/bucket",
+        },
         ["object_store_endpoint_url", "s3.example.com/bucket", "https://"],
     ),
     Case(
@@ -284,8 +298,12 @@ def test_a_kernel_without_nfs_is_refused() -> None:
 def listener() -> Iterator[int]:
     """A process that is not part of the collection, on a port of its own."""
     process = subprocess.Popen(
-        [sys.executable, "-c", "import socket, time; s = socket.create_server(('127.0.0.1', 0)); "
-         "print(s.getsockname()[1], flush=True); time.sleep(120)"],
+        [
+            sys.executable,
+            "-c",
+            "import socket, time; s = socket.create_server(('127.0.0.1', 0)); "
+            "print(s.getsockname()[1], flush=True); time.sleep(120)",
+        ],
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the mlops.mlflow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Why a container is of no use, from what the engine says of it and from its log. The texts are those of the real programs."""
+"""Why a container is of no use, from what the engine says of it and from its log, in the real programs' words."""
 
 from __future__ import annotations
 
@@ -77,7 +77,10 @@ def container(status: str = "running", health: str = "", restarts: int = 0, memo
                 "[ALERT] (1) : config : Fatal errors found in configuration.",
             ],
         ),
-        (POSTGRES.replace("12:00", "11:59") + POSTGRES, ['2026-11-29 12:00:00 UTC [1] FATAL: could not access file "nope": No such file or directory']),
+        (
+            POSTGRES.replace("12:00", "11:59") + POSTGRES,
+            ['2026-11-29 12:00:00 UTC [1] FATAL: could not access file "nope": No such file or directory'],
+        ),
         ("all is well\n" * 9, ["all is well"]),
         ("\x1b[31mERROR\x1b[0m: at postgresql://me:Hidden-1@db/x\n", ["ERROR: at postgresql://me:***@db/x"]),
         ("error " + "x" * 999, ["error " + "x" * 293 + "…"]),
@@ -139,7 +142,8 @@ def test_waiting_ends_where_it_is_of_no_use(seen, log: str, ends_before: int, is
         (
             container("created", Error="OCI runtime create failed: namespace time does not exist"),
             "error: of an earlier time",
-            "mlflow-server does not start: it cannot be started: OCI runtime create failed: namespace time does not exist.",
+            "mlflow-server does not start: it cannot be started: "
+            "OCI runtime create failed: namespace time does not exist.",
         ),
         # What goes on running writes what says nothing.
         (
@@ -153,7 +157,9 @@ def test_the_sentence(seen, log: str, text: str) -> None:
     assert up.sentence(seen, up.trouble(seen, log), log) == text
 
 
-@pytest.mark.parametrize(("before", "begun"), [(None, True), ("exited", True), ("created", True), ("running", False), ("restarting", False)])
+@pytest.mark.parametrize(
+    ("before", "begun"), [(None, True), ("exited", True), ("created", True), ("running", False), ("restarting", False)]
+)
 def test_whom_compose_began(before: str | None, begun: bool) -> None:
     """A container that has been failing for a while is not one that this call started."""
     assert up.begun(container(), [container(before)] if before else []) is begun
@@ -171,13 +177,17 @@ def test_what_each_service_does() -> None:
     ("text", "reason"),
     [
         (
-            " Container mlflow-x-postgres-1  Running\n Container mlflow-x-server-1  Starting\nError response from daemon: driver "
-            "failed programming external connectivity on endpoint x (0): Bind for 127.0.0.1:5000 failed: port is already allocated\n",
+            " Container mlflow-x-postgres-1  Running\n Container mlflow-x-server-1  Starting\n"
+            "Error response from daemon: driver failed programming external connectivity on endpoint x (0): "
+            "Bind for 127.0.0.1:5000 failed: port is already allocated\n",
             "Error response from daemon: driver failed programming external connectivity on endpoint x (0): "
             "Bind for 127.0.0.1:5000 failed: port is already allocated",
         ),
         ('{"error":true,"message":"no such image: x"}\n', "no such image: x"),
-        (" Container a  Error\ndependency failed to start: container a is unhealthy\n", "dependency failed to start: container a is unhealthy"),
+        (
+            " Container a  Error\ndependency failed to start: container a is unhealthy\n",
+            "dependency failed to start: container a is unhealthy",
+        ),
         ("", "it gives no reason"),
     ],
 )

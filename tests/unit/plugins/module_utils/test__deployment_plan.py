@@ -44,7 +44,8 @@ def test_files_are_named_by_content_wherever_they_are_used() -> None:
     assert one == same
     paths = [each["path"] for each in one["files"]]
     for path in paths:
-        assert path.split("/")[:2] == ["config", "a"] and len(path.split("/")[2]) == plans.KEY_LENGTH
+        assert path.split("/")[:2] == ["config", "a"]
+        assert len(path.split("/")[2]) == plans.KEY_LENGTH
     assert one["compose"]["configs"]["a"]["file"] == f"./{paths[0]}"
     assert one["compose"]["services"]["a"]["security_opt"] == [f"seccomp:./{paths[1]}", "no-new-privileges:true"]
     # Another content is another file, so that whoever uses the first keeps it.
@@ -74,15 +75,16 @@ def test_lists_and_hooks_keep_the_order_of_the_components() -> None:
         ("b", {"compose": {}, "files": [], "provision": True, "first": ["b"]}),
         ("a", component(provision=True, schema=True, first=["a"], rolling=["a"])),
     )
-    assert found["provision"] == ["b", "a"] and found["schema"] == ["a"] and found["keep"] == []
-    assert found["first"] == ["b", "a"] and found["rolling"] == ["a"]
+    assert found["provision"] == ["b", "a"]
+    assert found["schema"] == ["a"]
+    assert found["keep"] == []
+    assert found["first"] == ["b", "a"]
+    assert found["rolling"] == ["a"]
     # Tools are run when they are needed.
     assert found["services"] == ["a"]
 
 
-@pytest.mark.parametrize(
-    ("log_mb", "size"), [(0, None), (30, "10240k"), (1, "341k")]
-)
+@pytest.mark.parametrize(("log_mb", "size"), [(0, None), (30, "10240k"), (1, "341k")])
 def test_logs_have_a_bound(log_mb: int, size: str | None) -> None:
     logging = plan(("a", component()), log_mb=log_mb)["compose"]["services"]["a"].get("logging")
     wanted = size and {"driver": "json-file", "options": {"max-size": size, "max-file": "3"}}
