@@ -20,7 +20,7 @@ KINDS = ["policy/v1/PodDisruptionBudget", "autoscaling/v2/HorizontalPodAutoscale
 PHASES = ("secrets", "data", "jobs", "servers")
 
 
-def play(name: str, variables: dict[str, Any], target: Path) -> dict[str, Any]:
+def play(name: str, variables: dict[str, Any], target: Path, steps: tuple[str, ...]) -> dict[str, Any]:
     """The tasks of playbooks/k8s.yml up to the plan, with what a cluster and an engine would have answered."""
     original = yaml.safe_load((ROOT / "playbooks" / "k8s.yml").read_text(encoding="utf-8"))[0]
     images = {
@@ -60,7 +60,7 @@ def play(name: str, variables: dict[str, Any], target: Path) -> dict[str, Any]:
                 "name": step,
                 "ansible.builtin.include_role": {"name": "mlops.mlflow.kubernetes", "tasks_from": step},
             }
-            for step in ("names", "validate", "plan")
+            for step in steps
         ]
         + [
             {
@@ -75,9 +75,11 @@ def play(name: str, variables: dict[str, Any], target: Path) -> dict[str, Any]:
     }
 
 
-def render(cases: dict[str, dict[str, Any]], folder: Path) -> dict[str, dict[str, Any]]:
+def render(
+    cases: dict[str, dict[str, Any]], folder: Path, steps: tuple[str, ...] = ("names", "validate", "plan")
+) -> dict[str, dict[str, Any]]:
     """The plan of each case."""
-    plays = [play(name, variables, folder / f"{name}.json") for name, variables in cases.items()]
+    plays = [play(name, variables, folder / f"{name}.json", steps) for name, variables in cases.items()]
     playbook = folder / "render.yml"
     playbook.write_text(yaml.safe_dump(plays, sort_keys=False), encoding="utf-8")
     environment = {

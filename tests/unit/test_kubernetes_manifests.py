@@ -181,6 +181,20 @@ def test_proxies_that_are_no_addresses_are_refused(tmp_path, value) -> None:
         render({"refused": {"mlflow_server_trusted_proxies": value}}, tmp_path)
 
 
+def test_what_is_kept_for_putting_back_is_what_was_applied_without_secrets(tmp_path: Path) -> None:
+    """With the tasks that keep it when all is well; no cluster is asked for that."""
+    home = tmp_path / "home" / "rendered"
+    home.mkdir(parents=True)
+    plan = render({"plain": {}}, tmp_path, ("names", "validate", "plan", "keep"))["plain"]
+    kept = json.loads((home / "applied.json").read_text(encoding="utf-8"))
+    assert kept["servers"] == plan["servers"]
+    assert kept["data"] == [each for each in plan["data"] if each["kind"] != "PersistentVolumeClaim"]
+    assert (kept["first"], kept["last"]) == (plan["first"], plan["last"])
+    assert "Secret" not in {each["kind"] for each in kept["data"] + kept["servers"]}
+    # The arguments are kept then too, and not before.
+    assert (home / "mlflow_server_args.json").exists()
+
+
 def test_rights_are_asked_for_every_kind(plans) -> None:
     variables = yaml.safe_load((ROOT / "roles/kubernetes/vars/main.yml").read_text(encoding="utf-8"))
     kinds = {each["kind"] for plan in plans.values() for each in objects(plan)}
