@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import subprocess
 from pathlib import Path
@@ -74,7 +75,8 @@ def test_what_was_replaced_is_put_back(toy) -> None:
     bad = toy.deploy(BAD)
     said = bad.stdout + bad.stderr
     assert bad.returncode != 0
-    assert "a does not start: it ended with exit code 3: fatal: no such thing, said ********." in said
+    # On a busy host it may have been started again before it is looked at, and then the engine has no code of its end.
+    assert re.search(r"a does not start: it ended( with exit code 3)?: fatal: no such thing, said [*]{8}[.]", said)
     assert PUT_BACK in said
     assert "secret-of-the-toy" not in said
     # The reason comes first, and the whole of it is short.
