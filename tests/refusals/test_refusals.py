@@ -144,6 +144,17 @@ CASES = [
         ["allowed_hosts", "mlflow.example.com"],
         "multi-az",
     ),
+    # --- files for the servers
+    Case({"mlflow_server_files": {"ca.pem": "/no/such/ca.pem"}}, ["mlflow_server_files", "/no/such/ca.pem", "no file"]),
+    Case({"mlflow_server_files": {"certs/ca.pem": "/etc/hosts"}}, ["mlflow_server_files", "certs/ca.pem", "folder"]),
+    Case(
+        {"mlflow_server_files": {"flask_secret_key": "/etc/hosts"}},
+        ["mlflow_server_files", "flask_secret_key", "another name"],
+    ),
+    Case(
+        {"mlflow_server_environment": {"AWS_CA_BUNDLE": "/certs/ca.pem", "REQUESTS_CA_BUNDLE": "/certs/ca.pem"}},
+        ["AWS_CA_BUNDLE", "/certs/ca.pem", "file-not-mounted"],
+    ),
     # --- NFS
     Case("nfs_server_address=nfs.example.com:2049", ["nfs_server_address", "nfs.example.com:2049", "port"], NFS),
     Case({"nfs_server_address": "nfs example"}, ["nfs_server_address", "nfs example", "IPv4"], NFS),

@@ -26,6 +26,11 @@ CASES: dict[str, dict[str, Any]] = {
         "kubernetes_storage_class": "fast",
     },
     "external": {
+        "mlflow_server_files": {"ca.pem": str(ROOT / "LICENSE")},
+        "mlflow_server_environment": {
+            "AWS_CA_BUNDLE": "/run/secrets/ca.pem",
+            "REQUESTS_CA_BUNDLE": "/run/secrets/ca.pem",
+        },
         "object_store": "external",
         "object_store_access_key": "key",
         "object_store_secret_key": "secret-of-the-store",
@@ -253,3 +258,12 @@ def test_no_data_service_is_wired_to_the_number_of_servers() -> None:
     assert len(told) > 20
     for name, value in told.items():
         assert not re.search("replicas|workers|connections|servers", value), name
+
+
+def test_files_of_the_user_are_beside_the_secrets(plans) -> None:
+    secrets = {
+        each["metadata"]["name"]: each["data"] for each in objects(plans["external"]) if each["kind"] == "Secret"
+    }
+    content = (ROOT / "LICENSE").read_bytes()
+    assert base64.b64decode(secrets["mlflow-server"]["ca.pem"]) == content
+    assert "ca.pem" not in secrets["mlflow-schema"]
