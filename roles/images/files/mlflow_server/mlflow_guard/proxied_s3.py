@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import tempfile
 import threading
 from contextlib import contextmanager
 from mimetypes import guess_type
@@ -124,8 +125,11 @@ class OwnS3ArtifactRepository(S3ArtifactRepository):
 
     def _download_file(self, remote_file_path, local_path):
         refuse_reserved(remote_file_path)
-        with _absence(remote_file_path):
-            super()._download_file(remote_file_path, local_path)
+        # boto3 downloads to a longer name, which it cuts by characters, while a file system counts bytes.
+        with tempfile.TemporaryDirectory(dir=os.path.dirname(local_path)) as folder, _absence(remote_file_path):
+            short = os.path.join(folder, "part")
+            super()._download_file(remote_file_path, short)
+            os.replace(short, local_path)
 
     def list_artifacts(self, path=None):
         refuse_reserved(path)
