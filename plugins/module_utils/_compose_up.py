@@ -24,6 +24,8 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._last_words import (
 
 Container = dict  # of str to Any, as `docker inspect` gives it
 CANNOT, UNHEALTHY = "it cannot be started", "its health check fails"
+# The name that Compose gives a container until the one before it is gone.
+HALF_MADE = re.compile(r"[0-9a-f]{12}_")
 # A program may have bad luck once.
 ENDS = 2
 # What Compose prints of its progress, and of errors that it prints again with a reason.
@@ -43,6 +45,15 @@ def begun(container: Container, before: list[Container]) -> bool:
     """Whether it is Compose that started it just now, and not the engine that has been trying to for a while."""
     known = [each["State"]["Status"] for each in before if each["Id"] == container["Id"]]
     return known in ([], ["created"], ["exited"])
+
+
+def leftovers(containers: list[Container]) -> list[str]:
+    """The containers that Compose had made to take the place of others when it was ended; it stumbles over them."""
+    return [
+        each["Id"]
+        for each in containers
+        if each["State"]["Status"] == "created" and HALF_MADE.match(each.get("Name", "").lstrip("/"))
+    ]
 
 
 def useful(container: Container) -> bool:

@@ -132,8 +132,10 @@ def watch(engine: Engine, params: dict[str, Any], process: subprocess.Popen, bef
         containers = engine.containers()
         for each in containers:
             is_new = up.begun(each, before)
-            # While Compose is busy, what was there before is about to be replaced, and whatever ails it with it.
-            if up.useful(each) or (code is None and (not is_new or up.mark(each) in marks)):
+            # While Compose is busy, what was there before is about to be replaced, and whatever ails it with it. Where
+            # Compose fails, what it did not start says nothing.
+            as_before = up.mark(each) in marks
+            if up.useful(each) or (code is None and (not is_new or as_before)) or (code and is_new and as_before):
                 continue
             log = engine.log(each)
             reason = up.trouble(each, log, ends.get(each["Id"], 0), is_new)
@@ -172,6 +174,10 @@ def main() -> None:
     docker = module.get_bin_path("docker", required=True)
     engine = Engine(docker, params["project"])
     before = engine.containers()
+    half_made = up.leftovers(before)
+    if half_made:
+        engine.ask("rm", *half_made)
+        before = [each for each in before if each["Id"] not in half_made]
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(command(docker, params), stdin=subprocess.DEVNULL, stdout=said, stderr=said)
         try:

@@ -165,6 +165,16 @@ def test_whom_compose_began(before: str | None, begun: bool) -> None:
     assert up.begun(container(), [container(before)] if before else []) is begun
 
 
+def test_what_an_ended_compose_left_is_found() -> None:
+    seen = [
+        {**container("created"), "Id": "1", "Name": "/f9a4e0a362b3_mlflow-x-postgres-1"},
+        {**container("created"), "Id": "2", "Name": "/mlflow-x-postgres-1"},
+        # The one before it, while the other is given its name.
+        {**container("running"), "Id": "3", "Name": "/f9a4e0a362b3_mlflow-x-postgres-1"},
+    ]
+    assert up.leftovers(seen) == ["1"]
+
+
 def test_what_each_service_does() -> None:
     assert up.state_of(["mlflow-server", "postgres"], [container(health="starting")]) == [
         "mlflow-server is starting (127.0.0.1:5001/ready: no connection)",
