@@ -249,7 +249,7 @@ def test_clients_that_do_not_read_keep_no_threads():
             sent.append(message)
 
         app = web.InThread(Wsgi(*[b"x"] * 50))
-        others = [asyncio.create_task(app(dict(SCOPE), receive, not_reading)) for _ in range(web.THREADS)]
+        others = [asyncio.create_task(app(dict(SCOPE), receive, not_reading)) for _ in range(web.at_once() + 37)]
         await asyncio.sleep(0.3)
         await asyncio.wait_for(app(dict(SCOPE), receive, reading), 5)
         for_ever.set()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, the mlops.mlflow contributors
-"""The readiness endpoint: GET /ready for load balancers, GET /live for whoever restarts a server that hangs.
+"""The readiness endpoint: GET /ready and /ready/api for load balancers, GET /live for whoever restarts a server that hangs.
 
-It looks only when it is asked, at all parts at once, at most once a second, and never waits longer than its time: a
+The API needs the databases and not the artifact store; artifacts need all. It looks only when it is asked, at all parts at once, at most once a second, and never waits longer than its time: a
 part that hangs is an answer too. While the web server starts it looks at that alone, and five times a second. Each
 part has one thread, so a look that never returns stays the only one of its kind.
 """
@@ -25,6 +25,8 @@ from mlflow_guard.looks import Unready
 FRESH_SECONDS = 1.0
 # As long as a part has never been fine somebody waits for it.
 FIRST_FRESH_SECONDS = 0.2
+# What /ready/api does not look at.
+STORE = "artifact_store"
 HEAD_BYTES = 8192
 HEAD_SECONDS = 2.0
 CONNECTIONS = 64
@@ -89,25 +91,26 @@ class Readiness:
         """The start gate has let the server start. The first look is the web server's own."""
         self.parts = [Part(name, look, seconds) for name, look in looks.items()]
 
-    def ready(self) -> tuple[int, dict]:
-        """Status and document of /ready."""
+    def ready(self, *without: str) -> tuple[int, dict]:
+        """Status and document of /ready; the parts `without` which it is of use too are not looked at."""
         # A drain that begins before or during the looks decides, and does not wait for a part that hangs.
-        reasons = [] if self.draining else self._all_reasons()
+        parts = [part for part in self.parts if part.name not in without]
+        reasons = [] if self.draining else self._all_reasons(parts)
         if self.draining:
             return 404, {"status": "draining"}
-        if not self.parts or not self.parts[0].was_fine:
+        if not parts or not parts[0].was_fine:
             reasons = ["server: starting"]
         if reasons:
             return 503, {"status": "not ready", "reason": "; ".join(reasons)}
-        return 200, {"status": "ready", "checked": [part.name for part in self.parts]}
+        return 200, {"status": "ready", "checked": [part.name for part in parts]}
 
-    def _all_reasons(self) -> list[str]:
+    def _all_reasons(self, parts: list[Part]) -> list[str]:
         """A web server that starts is looked at alone: the rest, asked for so often, would be in its way."""
-        if self.parts and not self.parts[0].was_fine:
-            reasons = self._reasons(self.parts[:1])
+        if parts and not parts[0].was_fine:
+            reasons = self._reasons(parts[:1])
             if reasons:
                 return reasons
-        return self._reasons(self.parts)
+        return self._reasons(parts)
 
     def live(self) -> tuple[int, dict]:
         """Status and document of /live, which asks the web server alone."""
@@ -135,7 +138,7 @@ def read_head(connection: socket.socket) -> bytes:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """GET and HEAD of two paths."""
+    """GET and HEAD of three paths."""
 
     server_version, sys_version = "mlflow-guard", ""
     server: Endpoint
@@ -150,9 +153,13 @@ class Handler(BaseHTTPRequestHandler):
         self.connection.settimeout(HEAD_SECONDS)
 
     def do_GET(self) -> None:
-        """Answer /ready and /live."""
+        """Answer /ready, /ready/api and /live."""
         readiness = self.server.readiness
-        answers = {"/ready": readiness.ready, "/live": readiness.live}
+        answers = {
+            "/ready": readiness.ready,
+            "/ready/api": lambda: readiness.ready(STORE),
+            "/live": readiness.live,
+        }
         path = self.path.partition("?")[0]
         if path in answers:
             self._send(*answers[path]())

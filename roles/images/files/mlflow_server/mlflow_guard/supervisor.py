@@ -13,6 +13,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 from dataclasses import dataclass
@@ -22,7 +23,14 @@ from mlflow_guard import health, looks, parts, store, temporary
 from mlflow_guard.config import Config, wrong
 from mlflow_guard.launch import FOREIGN_VARIABLES
 from mlflow_guard.readiness import Endpoint, Readiness
-from mlflow_guard.variables import READINESS_PORT, TRUSTED_PROXIES, readiness_port, seconds_from, trusted_proxies
+from mlflow_guard.variables import (
+    DRAINING_FILE,
+    READINESS_PORT,
+    TRUSTED_PROXIES,
+    readiness_port,
+    seconds_from,
+    trusted_proxies,
+)
 
 STOPS = {signal.SIGTERM, signal.SIGINT}
 SIGNALS = STOPS | {signal.SIGCHLD}
@@ -105,6 +113,7 @@ class Supervisor:
                     return self._ended(os.waitstatus_to_exitcode(status))
             elif number in STOPS and not self.readiness.draining and self.announced.is_set() and self.settings.drain:
                 self.readiness.draining = True
+                tell_workers(draining=True)
                 end = time.monotonic() + self.settings.drain
                 self.say(f"draining for {self.settings.drain:g} s ({DRAIN}); another signal ends it")
             else:
@@ -156,6 +165,16 @@ class Supervisor:
         return 1
 
 
+def tell_workers(draining: bool) -> None:
+    """Processes that the web server has started see it by a file. Without one they serve all the same."""
+    with contextlib.suppress(OSError, KeyError):
+        if draining:
+            open(os.environ[DRAINING_FILE], "w").close()
+        else:
+            os.environ[DRAINING_FILE] = os.path.join(tempfile.gettempdir(), f"mlflow-guard-draining-{os.getpid()}")
+            os.unlink(os.environ[DRAINING_FILE])
+
+
 def begin(path: str, say) -> Child:
     """Fork. Comes back in the child only; the parent ends with it."""
     config = settings = endpoint = problem = None
@@ -171,6 +190,7 @@ def begin(path: str, say) -> Child:
     except Exception as error:
         # The child gives all answers, so it gives this one.
         problem = error
+    tell_workers(draining=False)
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     reader, writer = os.pipe()
     child = os.fork()
@@ -190,6 +210,8 @@ def begin(path: str, say) -> Child:
         endpoint.start()
     code = Supervisor(child, reader, config, settings, readiness, say).run()
     temporary.release()
+    # Its number may be another process's next time.
+    tell_workers(draining=False)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

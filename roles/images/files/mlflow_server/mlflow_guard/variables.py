@@ -11,6 +11,8 @@ import os
 TRUSTED_PROXIES = "FORWARDED_ALLOW_IPS"
 READINESS_PORT = "MLFLOW_GUARD_READINESS_PORT"
 DEFAULT_READINESS_PORT = 5001
+# The path of a file whose presence says that the server drains: set by the supervisor, for the web server's processes.
+DRAINING_FILE = "MLFLOW_GUARD_DRAINING_FILE"
 
 
 def seconds_from(name: str, default: float, least: float = 0, most: float = 86400) -> float:

@@ -14,7 +14,8 @@ import asyncio
 import contextvars
 import logging
 import os
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from mlflow.environment_variables import MLFLOW_ENABLE_WORKSPACES
@@ -29,14 +30,46 @@ from starlette.routing import Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mlflow_guard import known, metrics, temporary
+from mlflow_guard.bounds import Bounded, Refused
+from mlflow_guard.room import Full, Spooled, keep
 
 _log = logging.getLogger("mlflow_guard.web")
 
-# As many as MLflow's own way has (AnyIO's default).
-THREADS = 40
-_threads = ThreadPoolExecutor(THREADS, thread_name_prefix="api")
-# An answer that says that it is no longer than this is handed over in one piece.
+# API requests that a worker works on at a time: more of them slow each other down in one Python process. A request gets
+# its place when all of it is here, and gives it back when its answer is made, whoever reads that and how slowly.
+AT_ONCE = "MLFLOW_GUARD_REQUESTS_AT_ONCE"
+DEFAULT_AT_ONCE = 3
+# MLflow's clients give up after 120 s.
+QUEUE_SECONDS = 60.0
+# Those that may wait for the artifact store, as many as MLflow's own way has (AnyIO's default). And what waits for
+# nothing: /health, /version, the files of the page.
+STORE_THREADS, OTHER_THREADS = 40, 8
+IS_STORE = re.compile(
+    r"/mlflow-artifacts/|/(get-artifact|upload-artifact|get-trace-artifact|artifacts/(list|files|directories)"
+    r"|presigned-(download|upload)-url)$"
+)
+IS_API = re.compile(r"/(api|ajax-api)/|/graphql$")
+# An answer that says that it is no longer than this is handed over in one piece. Of a longer one as much is made, and
+# the rest when that was taken: it may be a file that is larger than memory.
 SHORT_BYTES = 2**20
+
+
+def at_once() -> int:
+    """The number of places; the role has checked it."""
+    text = os.environ.get(AT_ONCE, "")
+    return int(text) if text.isascii() and text.isdigit() and int(text) else DEFAULT_AT_ONCE
+
+
+_threads = {
+    "store": ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="store"),
+    "api": ThreadPoolExecutor(at_once(), thread_name_prefix="api"),
+    "other": ThreadPoolExecutor(OTHER_THREADS, thread_name_prefix="other"),
+}
+
+
+def kind(path: str) -> str:
+    """Whose threads a request is for. The load balancer tells artifacts from the rest by the same paths."""
+    return "store" if IS_STORE.search(path) else "api" if IS_API.search(path) else "other"
 
 
 class Timed:
@@ -75,16 +108,19 @@ class InWorkspace:
 
 
 class Answer:
-    """The answer of a WSGI application, on its way from a thread to the event loop.
+    """The answer of a WSGI application, on its way from threads to the event loop.
 
-    What is streamed is not waited for, as in MLflow's own way: clients that do not read must not keep the threads.
+    It is made in rounds, each in a thread: as much as is handed over at a time, and the next when that was taken. So
+    clients that do not read keep no thread, and not more memory than this.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, app: Callable, environ: dict) -> None:
         self.ready: asyncio.Queue[Message | None] = asyncio.Queue()
-        self._loop = loop
+        self._loop, self._app, self._environ = loop, app, environ
+        self._chunks: Iterable[bytes] | None = None
+        self._rest: Iterator[bytes] | None = None
         self._start: Message | None = None
-        self._started = False
+        self._started = self.closed = False
 
     def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: tuple | None = None) -> None:
         if exc_info and self._started:
@@ -106,37 +142,50 @@ class Answer:
         self._started = True
         return [*before, message]
 
-    def _stream(self, chunks: Iterable[bytes]) -> None:
-        for chunk in chunks:
+    def _stream(self) -> bool:
+        """Hand over each chunk as soon as it is there; whether the round ended before all of them."""
+        made = 0
+        for chunk in self._rest:
             for message in self._with_start({"type": "http.response.body", "body": chunk, "more_body": True}):
                 self._loop.call_soon_threadsafe(self.ready.put_nowait, message)
+            made += len(chunk)
+            if made >= SHORT_BYTES:
+                return True
+        return False
 
-    def run(self, app: Callable, environ: dict) -> list[Message]:
-        """Let the application answer; return what is left to be sent after what was streamed."""
-        chunks = app(environ, self.start_response)
+    def round(self) -> list[Message] | None:
+        """Make the next part; what is left to be sent after what was handed over, or None if that is not all."""
         try:
             body = b""
-            if self._start is not None and self._is_short():
-                body = b"".join(chunks)
-            else:
-                self._stream(chunks)
-        finally:
-            if hasattr(chunks, "close"):
-                chunks.close()
+            if self._rest is None:
+                self._chunks = self._app(self._environ, self.start_response)
+                self._rest = iter(self._chunks)
+                if self._start is not None and self._is_short():
+                    body = b"".join(self._rest)
+            if self._stream():
+                return None
+        except BaseException:
+            self.close()
+            raise
+        self.close()
         return self._with_start({"type": "http.response.body", "body": body})
 
+    def close(self) -> None:
+        """Let the application clear up, once."""
+        if not self.closed and hasattr(self._chunks, "close"):
+            self._chunks.close()
+        self.closed = True
 
-async def _read(receive: Receive) -> bytes | None:
-    """The body of a request; None, if the client went away before all of it was there."""
-    chunks = []
-    more = True
-    while more:
+
+async def _read(receive: Receive, body: Spooled) -> bool:
+    """Take the body of a request in; whether all of it came before the client went away."""
+    while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            return None
-        chunks.append(message.get("body", b""))
-        more = message.get("more_body", False)
-    return b"".join(chunks)
+            return False
+        await keep(body, message.get("body", b""))
+        if not message.get("more_body", False):
+            return True
 
 
 class InThread:
@@ -144,29 +193,66 @@ class InThread:
 
     def __init__(self, app: Callable) -> None:
         self.app = app
+        self.places = asyncio.Semaphore(at_once())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             if scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": 1000})
             return
-        body = await _read(receive)
-        if body is None:
-            # Half a request is none. Nobody reads the answer, but the middlewares want one.
-            await send({"type": "http.response.start", "status": 400, "headers": []})
-            await send({"type": "http.response.body", "body": b""})
-            return
-        environ = build_environ(scope, body)
-        del body
+        body = Spooled()
+        try:
+            if await _read(receive, body):
+                environ = build_environ(scope, b"")
+                environ["wsgi.input"] = body.opened()
+                await self._answer(kind(scope["path"]), environ, send)
+            else:
+                # Half a request is none. Nobody reads the answer, but the middlewares want one.
+                await send({"type": "http.response.start", "status": 400, "headers": []})
+                await send({"type": "http.response.body", "body": b""})
+        except Full as full:
+            await refuse(str(full), send)
+        finally:
+            body.close()
+
+    async def _answer(self, kind: str, environ: dict, send: Send) -> None:
         loop = asyncio.get_running_loop()
-        answer = Answer(loop)
+        answer = Answer(loop, self.app, environ)
         context = contextvars.copy_context()
-        running = loop.run_in_executor(_threads, context.run, answer.run, self.app, environ)
-        running.add_done_callback(lambda _running: answer.ready.put_nowait(None))
-        while message := await answer.ready.get():
+        left = running = None
+        try:
+            while left is None:
+                if kind == "api" and not await self._has_place():
+                    await refuse(f"The server had no time for this request within {QUEUE_SECONDS:.0f} s.", send)
+                    return
+                running = loop.run_in_executor(_threads[kind], context.run, answer.round)
+                if kind == "api":
+                    running.add_done_callback(lambda _running: self.places.release())
+                running.add_done_callback(lambda _running: answer.ready.put_nowait(None))
+                while message := await answer.ready.get():
+                    await send(message)
+                left = await running
+        finally:
+            if running and not answer.closed:
+                # It cannot be sent.
+                await asyncio.wait([running])
+                await loop.run_in_executor(_threads["other"], context.run, answer.close)
+        for message in left:
             await send(message)
-        for message in await running:
-            await send(message)
+
+    async def _has_place(self) -> bool:
+        try:
+            async with asyncio.timeout(QUEUE_SECONDS):
+                await self.places.acquire()
+        except TimeoutError:
+            return False
+        return True
+
+
+async def refuse(why: str, send: Send) -> None:
+    """The server cannot do it now, and may later."""
+    for message in Refused(503, "TEMPORARILY_UNAVAILABLE", why).messages:
+        await send(message)
 
 
 # By the name of MLflow's middleware: the shorter way, and the function that the middleware is written in.
@@ -222,12 +308,12 @@ def shorten(app: fastapi_app.FastAPI) -> list[str]:
 # A worker that was killed leaves its downloads behind, and another one takes its place.
 if ARTIFACTS_DESTINATION_ENV_VAR in os.environ:
     temporary.claim()
-app = fastapi_app.app
 EXPECTED = {*SHORTER, WSGI}
-missing = EXPECTED.difference(shorten(app)).union(metrics.shorten())
+missing = EXPECTED.difference(shorten(fastapi_app.app)).union(metrics.shorten())
 known.forget()
 if missing:
     _log.warning(
         "MLflow's own, longer way is used for %s: its code is not the one that the shorter way was made for",
         ", ".join(sorted(missing)),
     )
+app = Bounded(fastapi_app.app)
