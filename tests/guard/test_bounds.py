@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, the mlops.mlflow contributors
-"""What one client may take of a server: bodies, answers, and the room for both. Parts of requests, without a network."""
+"""What one client may take of a server: bodies, answers, and the room for both. No network."""
 
 from __future__ import annotations
 

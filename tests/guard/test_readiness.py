@@ -169,6 +169,7 @@ def test_database_and_directory(ready, cluster):
     with serving(ready) as process:
         port = ready.readiness_port
         assert servers.get(port, "/ready") == (200, {"status": "ready", "checked": CHECKED})
+        assert servers.get(port, "/ready/api") == (200, {"status": "ready", "checked": CHECKED[:2]})
         assert servers.get(port, "/live") == (200, {"status": "live"})
         assert servers.get(port, "/ready", "HEAD") == (200, {})
         assert servers.get(port, "/")[0] == servers.get(port, "/ready/x")[0] == servers.get(port, "/..%2f")[0] == 404
@@ -190,6 +191,7 @@ def test_database_and_directory(ready, cluster):
             lock.cursor().execute("LOCK TABLE experiments")
             becomes(ready, 503, "backend_store", "locked")
             becomes(ready, 503, "backend_store", "locked")
+            assert servers.get(port, "/ready/api")[0] == 503
             assert len(backends(cluster, ready)) == 1
             assert servers.get(port, "/live")[0] == 200
             lock.rollback()
@@ -220,6 +222,8 @@ def test_database_and_directory(ready, cluster):
         artifacts.rename(ready.folder / "away")
         artifacts.mkdir()
         becomes(ready, 503, "artifact_store", "no marker")
+        # The API goes on without it.
+        assert servers.get(port, "/ready/api")[0] == 200
         shutil.copytree(ready.folder / "away", artifacts, dirs_exist_ok=True)
         becomes(ready, 200)
         (artifacts / ".mlflow-guard/marker.json").write_text('{"identity": "another"}')
@@ -308,6 +312,9 @@ def test_frozen_sessions_and_a_directory_that_hangs(ready, cluster):
         marker.unlink()
         os.mkfifo(marker)
         becomes(ready, 503, "artifact_store: no answer for 2 s")
+        begun = time.monotonic()
+        assert servers.get(ready.readiness_port, "/ready/api")[0] == 200
+        assert time.monotonic() - begun < 1, "the API waits for the store"
         usual = threads(process)
         begun = time.monotonic()
         for _ in range(20):
@@ -421,6 +428,8 @@ def test_draining_in_order(ready):
     ready.variables["MLFLOW_GUARD_DRAIN_SECONDS"] = "2"
     with serving(ready) as process:
         upload = SlowUpload(ready.port)
+        with urllib.request.urlopen(f"http://127.0.0.1:{ready.port}/version", timeout=5) as answer:
+            assert answer.headers["Connection"] is None
         time.sleep(0.5)
         begun = time.monotonic()
         process.send_signal(signal.SIGTERM)
@@ -429,6 +438,9 @@ def test_draining_in_order(ready):
         # It serves on: new requests too, and whoever restarts it is told to leave it alone.
         with urllib.request.urlopen(f"http://127.0.0.1:{ready.port}/version", timeout=5) as answer:
             assert answer.status == 200
+            # A proxy must not keep a connection that is closed in a moment.
+            assert answer.headers["Connection"] == "close"
+        assert servers.get(ready.readiness_port, "/ready/api")[0] == 404
         assert servers.get(ready.readiness_port, "/live")[0] == 200
         assert ready.run("health").code == 0
         servers.wait_until(lambda: not servers.port_open(ready.port), "the end of listening", 30)

@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 import servers
@@ -30,6 +31,8 @@ from mlflow_guard.answer import Answer
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.responses import Response
+
+from tests.resilience import bad_clients
 
 ORIGIN, HOST, RUN = "https://notebook.example", "mlflow.example", "0123456789abcdef" * 2
 BIG = bytes(range(256)) * (3 * 2**12)
@@ -231,8 +234,11 @@ def test_a_chunk_is_sent_before_the_next_is_there():
     assert found[2]["body"] == b"sent"
 
 
-def test_clients_that_do_not_read_keep_no_threads():
-    """As many as there are threads do not read; one more gets its answer all the same."""
+@pytest.mark.parametrize("path", ["/api/2.0/mlflow/runs/search", f"{ARTIFACTS}/a", "/static-files/main.js"])
+@pytest.mark.parametrize(("chunk", "made"), [(b"x", 50), (bytes(web.SHORT_BYTES // 2), 2)])
+def test_clients_that_do_not_read_keep_no_threads(path, chunk, made):
+    """More than there are threads do not read; one more gets its answer all the same. Little is made for nobody."""
+    wsgi = Wsgi(*[chunk] * 50)
 
     async def load():
         for_ever = asyncio.Event()
@@ -248,15 +254,90 @@ def test_clients_that_do_not_read_keep_no_threads():
         async def reading(message):
             sent.append(message)
 
-        app = web.InThread(Wsgi(*[b"x"] * 50))
-        others = [asyncio.create_task(app(dict(SCOPE), receive, not_reading)) for _ in range(web.at_once() + 37)]
+        app = web.InThread(wsgi)
+        scope = {**SCOPE, "path": path}
+        others = [asyncio.create_task(app(dict(scope), receive, not_reading)) for _ in range(50)]
         await asyncio.sleep(0.3)
-        await asyncio.wait_for(app(dict(SCOPE), receive, reading), 5)
+        await asyncio.wait_for(app(dict(scope), receive, reading), 5)
+        assert wsgi.made == 50 * made + 50
         for_ever.set()
         await asyncio.gather(*others)
         return sent
 
     assert len(asyncio.run(load())) == 52
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/api/2.0/mlflow/runs/search", "api"),
+        ("/ml/ajax-api/3.0/mlflow/traces/search", "api"),
+        ("/graphql", "api"),
+        (f"/ml{ARTIFACTS}/a/b", "store"),
+        (ARTIFACTS, "store"),
+        ("/api/2.0/mlflow-artifacts/presigned/a", "store"),
+        ("/api/2.0/mlflow/artifacts/list", "store"),
+        ("/get-artifact", "store"),
+        ("/api/2.0/mlflow/logged-models/m/artifacts/directories", "store"),
+        ("/health", "other"),
+        ("/version", "other"),
+        ("/static-files/main.js", "other"),
+        ("/", "other"),
+    ],
+)
+def test_whose_threads_a_request_is_for(path, kind):
+    assert web.kind(path) == kind
+
+
+def test_no_more_calls_at_a_time_than_there_are_places(monkeypatch):
+    """And those for which there is no place in time are told to come again; artifacts and /health need none."""
+    monkeypatch.setattr(web, "QUEUE_SECONDS", 1)
+    release = threading.Event()
+    busy = []
+
+    def hanging(environ, start_response):
+        busy.append(environ["PATH_INFO"])
+        release.wait(20)
+        start_response("200 OK", [("Content-Length", "0")])
+        return [b""]
+
+    async def load():
+        app, sent = web.InThread(hanging), []
+
+        async def receive():
+            return WHOLE[1]
+
+        async def send(message):
+            sent.append(message)
+
+        paths = ["/api/x"] * (web.at_once() + 2) + ["/health", f"{ARTIFACTS}/a"]
+        tasks = [asyncio.create_task(app({**SCOPE, "path": path}, receive, send)) for path in paths]
+        done, _busy = await asyncio.wait(tasks, timeout=5, return_when=asyncio.ALL_COMPLETED)
+        statuses = [message["status"] for message in sent if "status" in message]
+        counts = {path: busy.count(path) for path in set(paths)}
+        release.set()
+        await asyncio.gather(*tasks)
+        return len(done), statuses, counts
+
+    done, statuses, counts = asyncio.run(load())
+    assert (done, statuses) == (2, [503, 503])
+    assert counts == {"/api/x": web.at_once(), "/health": 1, f"{ARTIFACTS}/a": 1}
+
+
+@pytest.mark.parametrize("kind", sorted(bad_clients.KINDS))
+def test_bad_clients_keep_nobody_waiting(ports, kind):
+    """One worker without a load balancer, as on single-az and Kubernetes, and a hundred of them."""
+    target = bad_clients.Target("127.0.0.1", ports[""][1], "", "0", HOST)
+    with bad_clients.crowd(kind, 100, target):
+        for method, path, body in (("POST", f"{API}/runs/search", {"experiment_ids": ["0"]}), ("GET", "/health", None)):
+            times = []
+            for _ in range(5):
+                begun = time.monotonic()
+                assert ask(ports[""][1], method, path, {}, body)[0] == 200
+                times.append(time.monotonic() - begun)
+            # Without a bound, none would have an answer at all.
+            assert min(times) < 2, (path, times)
+        assert ask(ports[""][1], "PUT", f"{ARTIFACTS}/small", {}, b"nine byte")[0] == 200
 
 
 @pytest.mark.parametrize("chunks", [[ValueError("bad")], [b"x", ValueError("bad")]])

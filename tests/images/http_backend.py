@@ -4,8 +4,8 @@
 
 PORT does what the query of a request says: `do` is answer (default), sleep, close, half, stream or large; `seconds`
 says how long, and `at` names the only server that does it, the others answer. Port 5001 has the readiness, and for the
-test: /requests tells what came in; /set?ready=503&reason=words and /set?listen=0 change what the server does
-from now on.
+test: /requests tells what came in; /set?ready=503&reason=words, /set?store=503 and /set?listen=0 change what the server
+does from now on.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Backend:
 
     def __init__(self, name: str, port: int) -> None:
         self.name, self.port = name, port
-        self.ready, self.reason = 200, ""
+        self.ready, self.store, self.reason = 200, 200, ""
         self.requests: list[dict] = []
         self.listener: ThreadingHTTPServer | None = None
 
@@ -139,12 +139,16 @@ class Control(Handler):
         for name, values in parse_qs(address.query).items():
             if name == "ready":
                 backend.ready, backend.reason = int(values[0]), ""
+            elif name == "store":
+                backend.store = int(values[0])
             elif name == "reason":
                 backend.reason = values[0]
             elif name == "listen":
                 backend.listen(values[0] == "1")
-        if address.path == "/ready":
-            self.send(backend.ready, {"status": "as told", "reason": backend.reason})
+        if address.path in ("/ready", "/ready/api"):
+            # Artifacts need the store too.
+            status = backend.store if backend.ready == 200 and address.path == "/ready" else backend.ready
+            self.send(status, {"status": "as told", "reason": backend.reason})
         else:
             self.send(200, backend.requests)
 

@@ -342,6 +342,18 @@ def test_a_client_that_goes_away_leaves_nothing(rig, sent, framing, way):
     assert "Traceback" not in rig.server.logs
 
 
+def test_a_connection_outlives_the_pauses_of_proxies(rig):
+    """With uvicorn's own 5 s, a proxy that keeps it longer sends its next request into the closing."""
+    connection = rig.connect()
+    connection.request("GET", "/version")
+    assert connection.getresponse().read()
+    opened = connection.sock
+    time.sleep(7)
+    connection.request("GET", "/version")
+    assert connection.getresponse().read()
+    assert connection.sock is opened
+
+
 def threads(server: Container) -> int:
     """Threads of all processes of a container."""
     return len(server.exec("sh", "-c", "ls -d /proc/[0-9]*/task/*").stdout.split())

@@ -21,7 +21,7 @@ import pytest
 from .conftest import LABEL, Role, run, until
 
 SERVERS = ("alpha", "beta")
-AT_ONCE = 3  # requests that a server with one worker is given, by default
+AT_ONCE = 3  # requests that a server with one worker is given in the tests
 STORE = {"host": "store", "port": 8333, "bucket": "mlflow"}
 ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
 API = "/api/2.0/mlflow/runs/get"
@@ -79,7 +79,11 @@ SEEN = {
 # What the role is given, each once in the same run of Ansible. A server that comes back has its full share at once, so
 # that no test has to wait for it.
 VARIANTS = {
-    "tests": {"load_balancer_object_store": STORE, "load_balancer_slow_start_seconds": 0},
+    "tests": {
+        "load_balancer_object_store": STORE,
+        "load_balancer_slow_start_seconds": 0,
+        "load_balancer_requests_per_worker": AT_ONCE,
+    },
     # What comes from outside of Docker's networks comes by one of their gateways, so everybody is a proxy here.
     "trusted": {
         "load_balancer_trusted_proxies": ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fd00::/8"],
@@ -201,15 +205,21 @@ class Deployment:
     def private(self, path: str) -> Reply:
         return ask((self.address("load-balancer"), 8404), "GET", path)
 
-    def checks(self) -> dict[str, str]:
-        """Server -> its state, once it was looked at. One in use is left out while a look at it fails."""
+    def checks(self, *backends: str) -> dict[str, str]:
+        """Server -> its state, once it was looked at. One in use is left out while a look at it fails.
+
+        The backends look for themselves; where they do not agree the states of both are given.
+        """
         try:
             rows = [line.split(",") for line in self.private("/stats;csv").body.decode().splitlines()]
         except OSError:
             return {}
-        servers = [row for row in rows if row[0] == "api" and row[1] in SERVERS]
+        backends = backends or ("api", "artifacts")
+        servers = [row for row in rows if row[0] in backends and row[1] in SERVERS]
         # A star says that the next look is under way.
-        return {row[1]: row[17] for row in servers if row[17] != "UP" or row[36].removeprefix("* ") == "L7OK"}
+        states = [(row[1], row[17]) for row in servers if row[17] != "UP" or row[36].removeprefix("* ") == "L7OK"]
+        found = {name: [state for server, state in states if server == name] for name in SERVERS}
+        return {name: "/".join(sorted(set(each))) for name, each in found.items() if len(each) == len(backends)}
 
     def order(self, server: str, what: str) -> None:
         ask((self.address(server), 5001), "GET", f"/set?{what}")
@@ -227,7 +237,7 @@ class Deployment:
 
     def restore(self) -> None:
         for server in SERVERS:
-            self.order(server, "ready=200&listen=1")
+            self.order(server, "ready=200&store=200&listen=1")
         until(lambda: self.checks() == dict.fromkeys(SERVERS, "UP"), "both servers are in use again", 20)
 
     def down(self) -> None:
@@ -355,6 +365,48 @@ def test_no_server_is_ready(balancer):
         assert reply.headers["Retry-After"] == "1"
         assert reply.document["error_code"] == "TEMPORARILY_UNAVAILABLE"
         assert "No MLflow server" in reply.document["message"]
+
+
+def test_without_the_store_all_goes_on_but_artifacts(balancer):
+    for server in SERVERS:
+        balancer.order(server, "store=503&reason=the+store+is+away")
+    until(lambda: set(balancer.checks("artifacts").values()) == {"DOWN"}, "no server takes artifacts", 5)
+    assert balancer.checks("api") == dict.fromkeys(SERVERS, "UP")
+    assert {reply.server for reply in balancer.many(10, "GET", API)} == set(SERVERS)
+    for path in (f"{ARTIFACTS}/x", f"{ARTIFACTS}?path=x", "/api/2.0/mlflow/artifacts/list?run_id=x", "/get-artifact"):
+        reply = balancer.ask("GET", path)
+        assert (reply.status, reply.headers["Retry-After"]) == (503, "1"), path
+        assert "artifact store" in reply.document["message"]
+    assert "the store is away" in balancer.log
+    # One that reaches it takes them all.
+    balancer.order("beta", "store=200")
+    until(lambda: balancer.checks("artifacts").get("beta") == "UP", "beta takes artifacts again", 5)
+    assert {reply.server for reply in balancer.many(6, "GET", f"{ARTIFACTS}/x")} == {"beta"}
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 2000", "Transfer-Encoding: chunked"])
+def test_a_call_takes_no_place_before_it_is_whole(balancer, mark, framing):
+    """More clients than places send half of a call. Others get their answer, and so do they with the other half."""
+    head = f"POST {API}?{mark} HTTP/1.1\r\nHost: localhost\r\n{framing}\r\n\r\n"
+    begin, rest = (
+        (b"x" * 1000, b"x" * 1000)
+        if "Length" in framing
+        else (b"7d0\r\n" + b"x" * 1000, b"x" * 1000 + b"\r\n0\r\n\r\n")
+    )
+    clients = [socket.create_connection(balancer.public, timeout=10) for _ in range(4 * AT_ONCE)]
+    try:
+        for client in clients:
+            client.sendall(head.encode() + begin)
+        time.sleep(0.5)
+        assert {reply.status for reply in balancer.many(6, "GET", API)} == {200}
+        assert not balancer.requests(mark)
+        for client in clients:
+            client.sendall(rest)
+            assert client.recv(12) == b"HTTP/1.1 200"
+        assert len(balancer.requests(mark)) == len(clients)
+    finally:
+        for client in clients:
+            client.close()
 
 
 def hang(balancer, mark: str, method: str = "GET", path: str = API, seconds: int = 30) -> tuple[threading.Thread, list]:

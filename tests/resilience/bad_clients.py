@@ -16,13 +16,14 @@ import json
 import math
 import multiprocessing
 import random
+import re
 import secrets
 import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 API = "/api/2.0/mlflow"
@@ -39,9 +40,12 @@ class Target:
     port: int
     prefix: str
     experiment: str = ""
+    name: str = ""  # that the server is asked by
+    file: str = "/static-files/favicon.ico"  # a long answer that is made at once
 
     def head(self, method: str, path: str, *headers: str) -> bytes:
-        lines = (f"{method} {self.prefix}{path} HTTP/1.1", f"Host: {self.host}:{self.port}", *headers, "", "")
+        name = self.name or f"{self.host}:{self.port}"
+        lines = (f"{method} {self.prefix}{path} HTTP/1.1", f"Host: {name}", *headers, "", "")
         return "\r\n".join(lines).encode()
 
     def ask(self, connection: http.client.HTTPConnection, method: str, path: str, document=None) -> tuple[int, bytes]:
@@ -54,7 +58,7 @@ class Target:
         return http.client.HTTPConnection(self.host, self.port, timeout=timeout)
 
 
-# --- the bad ones: each sends something, and then does something for ever ------------------------------------------------
+# --- the bad ones: each sends something, and then does something for ever -------------------------------------------
 
 
 def idle(_target: Target, _connection: socket.socket) -> None:
@@ -80,15 +84,20 @@ def endless_body(target: Target, connection: socket.socket) -> None:
 
 
 def not_reading(target: Target, connection: socket.socket) -> None:
-    """Asks for 3 MB and reads none of it."""
+    """Asks for the largest file of the page, a few times, and reads nothing."""
+    connection.sendall(target.head("GET", target.file) * 4)
+
+
+def not_reading_runs(target: Target, connection: socket.socket) -> None:
+    """Asks for 3 MB of runs, a few times, and reads nothing."""
     body = json.dumps({"experiment_ids": [target.experiment], "max_results": RUNS}).encode()
-    connection.sendall(target.head("POST", f"{API}/runs/search", f"Content-Length: {len(body)}") + body)
+    connection.sendall((target.head("POST", f"{API}/runs/search", f"Content-Length: {len(body)}") + body) * 2)
 
 
 def slow_upload(target: Target, connection: socket.socket) -> None:
-    """Stores a large artifact, 1 MiB at once and then hardly anything."""
+    """Stores a large artifact: 9 MiB at once, more than a part, and then hardly anything."""
     length = f"Content-Length: {64 * 2**20}"
-    connection.sendall(target.head("PUT", f"{UPLOADS}/bad/{secrets.token_hex(4)}", length) + bytes(2**20))
+    connection.sendall(target.head("PUT", f"{UPLOADS}/bad/{secrets.token_hex(4)}", length) + bytes(9 * 2**20))
     while True:
         connection.sendall(bytes(4096))
         time.sleep(0.5)
@@ -96,7 +105,15 @@ def slow_upload(target: Target, connection: socket.socket) -> None:
 
 KINDS: dict[str, Callable[[Target, socket.socket], None]] = {
     each.__name__.replace("_", "-"): each
-    for each in (idle, half_body, half_large_body, endless_body, not_reading, slow_upload)
+    for each in (
+        idle,
+        half_body,
+        half_large_body,
+        endless_body,
+        not_reading,
+        not_reading_runs,
+        slow_upload,
+    )
 }
 
 
@@ -104,13 +121,14 @@ def misbehave(kind: str, target: Target) -> None:
     """One bad client, for ever."""
     while True:
         with contextlib.suppress(OSError), socket.socket() as connection:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            if kind.startswith("not-reading"):
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             connection.settimeout(10)
             connection.connect((target.host, target.port))
             KINDS[kind](target, connection)
             # Until it is cut. What does come stays unread.
             connection.settimeout(None)
-            peek_until_closed(connection, reads=kind != "not-reading")
+            peek_until_closed(connection, reads=not kind.startswith("not-reading"))
         time.sleep(0.2 + random.random() / 5)
 
 
@@ -149,7 +167,7 @@ def crowd(kind: str, count: int, target: Target) -> Iterator[None]:
         process.join()
 
 
-# --- the normal ones -----------------------------------------------------------------------------------------------------
+# --- the normal ones ------------------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -172,7 +190,10 @@ class Times:
         )
 
 
-def measure(call: Callable[[http.client.HTTPConnection, int], tuple[int, bytes]], target: Target, seconds: float, times: Times) -> None:
+Call = Callable[[http.client.HTTPConnection, int], tuple[int, bytes]]
+
+
+def measure(call: Call, target: Target, seconds: float, times: Times) -> None:
     """One client at a steady pace."""
     end, number = time.monotonic() + seconds, 0
     connection = target.connect()
@@ -196,7 +217,8 @@ def normal_load(target: Target, run: str, seconds: float) -> tuple[Times, Times]
     def call(connection: http.client.HTTPConnection, number: int) -> tuple[int, bytes]:
         if number % 4 == 3:
             return target.ask(connection, "GET", f"{API}/runs/get?run_id={run}")
-        metrics = [{"key": f"m{key}", "value": 1.0, "timestamp": int(time.time() * 1000), "step": number} for key in range(10)]
+        now = int(time.time() * 1000)
+        metrics = [{"key": f"m{key}", "value": 1.0, "timestamp": now, "step": number} for key in range(10)]
         return target.ask(connection, "POST", f"{API}/runs/log-batch", {"run_id": run, "metrics": metrics})
 
     def store(connection: http.client.HTTPConnection, number: int) -> tuple[int, bytes]:
@@ -230,7 +252,9 @@ def prepared(target: Target) -> tuple[Target, str]:
         run = do("/runs/create", {"experiment_id": experiment, "start_time": 1})["run"]["info"]["run_id"]
         do("/runs/log-batch", {"run_id": run, "params": params})
     run = do("/runs/create", {"experiment_id": experiment, "start_time": 1})["run"]["info"]["run_id"]
-    return Target(target.host, target.port, target.prefix, experiment), run
+    page = target.ask(connection, "GET", "/")[1].decode()
+    file = re.search(r"static-files/static/js/main\.[^\"']+\.js", page)
+    return replace(target, experiment=experiment, file=f"/{file[0]}" if file else target.file), run
 
 
 def main(words: list[str]) -> int:
@@ -244,18 +268,20 @@ def main(words: list[str]) -> int:
     parts = urlsplit(given.url)
     target, run = prepared(Target(parts.hostname, parts.port or 80, parts.path.rstrip("/")))
     normal_load(target, run, CALM_SECONDS)
-    alone, artifacts_alone = normal_load(target, run, given.seconds)
-    print(f"{'alone':16} API       {alone}\n{'':16} artifacts {artifacts_alone}", flush=True)
-    passed = not (alone.errors or artifacts_alone.errors)
+    passed = True
     for kind in given.kinds:
+        # The one right after the other: a machine has other things to do, now more and now less.
+        alone = normal_load(target, run, given.seconds)
         with crowd(kind, given.clients, target):
-            api, artifacts = normal_load(target, run, given.seconds)
-        fine = not (api.errors or artifacts.errors) and api.at(0.99) <= given.factor * alone.at(0.99)
-        passed = passed and fine
-        print(f"{kind:16} API       {api}{'' if fine else '  NOT OK'}\n{'':16} artifacts {artifacts}", flush=True)
-        for error in sorted({*api.errors, *artifacts.errors})[:3]:
-            print(f"{'':16} {error}")
+            beside = normal_load(target, run, given.seconds)
         time.sleep(CALM_SECONDS)
+        fine = not any(times.errors for times in beside) and beside[0].at(0.99) <= given.factor * alone[0].at(0.99)
+        passed = passed and fine
+        print(f"{kind}: {KINDS[kind].__doc__}{'' if fine else '  NOT OK'}")
+        for what, before, with_them in zip(("API", "artifacts"), alone, beside, strict=True):
+            print(f"  {what:9}  alone  {before}\n  {'':9}  beside {with_them}", flush=True)
+        for error in sorted({error for times in beside for error in times.errors})[:3]:
+            print(f"  {error}")
     return 0 if passed else 1
 
 

@@ -116,9 +116,7 @@ class Exchange:
         body, more = memoryview(message["body"]), message.get("more_body", False)
         for begin in range(0, len(body), PIECE_BYTES):
             rest = more or begin + PIECE_BYTES < len(body)
-            await self._hand_over(
-                {"type": BODY, "body": bytes(body[begin : begin + PIECE_BYTES]), "more_body": rest}
-            )
+            await self._hand_over({"type": BODY, "body": bytes(body[begin : begin + PIECE_BYTES]), "more_body": rest})
 
     async def _hand_over(self, message: Message) -> None:
         if self.cut:

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, the mlops.mlflow contributors
-"""The readiness endpoint: GET /ready and /ready/api for load balancers, GET /live for whoever restarts a server that hangs.
+"""The readiness endpoint: /ready and /ready/api for load balancers, /live for whoever restarts a server that hangs.
 
-The API needs the databases and not the artifact store; artifacts need all. It looks only when it is asked, at all parts at once, at most once a second, and never waits longer than its time: a
-part that hangs is an answer too. While the web server starts it looks at that alone, and five times a second. Each
-part has one thread, so a look that never returns stays the only one of its kind.
+The API needs the databases and not the artifact store; artifacts need all. It looks only when it is asked, at all parts
+at once, at most once a second, and never waits longer than its time: a part that hangs is an answer too. While the web
+server starts it looks at that alone, and five times a second. Each part has one thread, so a look that never returns
+stays the only one of its kind.
 """
 
 from __future__ import annotations

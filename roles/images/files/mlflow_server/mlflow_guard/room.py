@@ -91,7 +91,7 @@ class Spooled:
             )
         try:
             if self._file is None:
-                self._file = tempfile.TemporaryFile()
+                self._file = tempfile.TemporaryFile()  # noqa: SIM115
             self._file.seek(self._on_disk)
             self._file.writelines((*self._pieces, piece))
             self._file.flush()

@@ -2,9 +2,9 @@
 # Copyright: (c) 2026, the mlops.mlflow contributors
 """Pass an upload on to S3 while it comes in, instead of writing it to a file first.
 
-It is cut into parts as it comes. A part is sent, in a thread, when all of it is here: so a client that is slow, or stops
-in its middle, keeps no thread from the others, and of room no more than the part that it has begun (room.py). An upload
-that could not be finished is taken back, so that nothing half-written is ever there to be read.
+It is cut into parts as it comes. A part is sent, in a thread, when all of it is here: so a client that is slow, or
+stops in its middle, keeps no thread from the others, and of room no more than the part that it has begun (room.py). An
+upload that could not be finished is taken back, so that nothing half-written is ever there to be read.
 """
 
 from __future__ import annotations
