@@ -14,8 +14,10 @@ from typing import Any
 
 try:
     import urllib3
+    import yaml
     from kubernetes import config
     from kubernetes.client import ApiClient, ApiException, Configuration
+    from kubernetes.config.kube_config import KubeConfigMerger
     from kubernetes.stream import ws_client
 
     HAS_KUBERNETES = True
@@ -47,14 +49,21 @@ def contexts_of(given: str) -> tuple[str, list[dict[str, Any]]]:
             "or start a cluster of your own with `ansible-playbook playbooks/minikube.yml`."
         )
     try:
-        contexts, _current = config.list_kube_config_contexts(os.pathsep.join(there))
-    except (config.ConfigException, OSError, ValueError, AttributeError, KeyError, TypeError) as error:
+        # The client's own list of contexts wants the current one to be there, which nobody here asks for.
+        filled = os.pathsep.join(path for path in there if os.path.getsize(path))
+        merged = KubeConfigMerger(filled).config
+        contexts = [each.value for each in merged.value["contexts"]] if merged else []
+        if merged and not any(merged.value[kind] for kind in ("clusters", "contexts", "users")):
+            raise ValueError("it has neither clusters nor contexts nor users")
+        for each in contexts:
+            each["name"], each["context"]["cluster"]
+    except (config.ConfigException, yaml.YAMLError, OSError, ValueError, AttributeError, KeyError, TypeError) as error:
         raise ClusterError(
             f"The kubeconfig file {' or '.join(there)} cannot be used ({one_line(error)}): repair it, or give another "
             "one in "
             "kubernetes_kubeconfig."
         ) from None
-    return os.pathsep.join(there), contexts or []
+    return filled, contexts
 
 
 def provider(context: dict[str, Any]) -> str:

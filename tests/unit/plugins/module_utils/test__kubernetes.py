@@ -36,11 +36,53 @@ def test_a_missing_file_is_named(tmp_path) -> None:
         api.contexts_of(str(tmp_path / "absent"))
 
 
-def test_a_file_of_another_kind_is_refused(tmp_path) -> None:
+CLUSTERS = "apiVersion: v1\nkind: Config\nclusters: [{name: c, cluster: {server: 'https://127.0.0.1:1'}}]\n"
+CONTEXT = "contexts: [{name: mlflow, context: {cluster: c, user: u}}]\nusers: [{name: u, user: {token: t}}]\n"
+EXEC_USER = "users: [{name: u, user: {exec: {apiVersion: client.authentication.k8s.io/v1, command: /nonexistent}}}]\n"
+
+
+@pytest.mark.parametrize(
+    "files",
+    {
+        "no current context": [CLUSTERS + CONTEXT],
+        "an empty current context": [CLUSTERS + CONTEXT + 'current-context: ""\n'],
+        "a current context that is gone": [CLUSTERS + CONTEXT + "current-context: gone\n"],
+        "several files": [CLUSTERS + 'current-context: ""\n', "kind: Config\n" + CONTEXT],
+        "an empty file beside it": ["", CLUSTERS + CONTEXT],
+        "a missing user": [CLUSTERS + CONTEXT.partition("users")[0]],
+        "a user by a program that is not there": [CLUSTERS + CONTEXT.partition("users")[0] + EXEC_USER],
+    }.items(),
+    ids=lambda case: case[0],
+)
+def test_a_context_can_be_used_whatever_else_is_in_the_files(tmp_path, files) -> None:
+    paths = [tmp_path / str(number) for number in range(len(files[1]))]
+    for path, text in zip(paths, files[1], strict=True):
+        path.write_text(text)
+    together, contexts = api.contexts_of(":".join(map(str, paths)))
+    assert api.choose_context(contexts, "mlflow")["context"]["cluster"] == "c"
+    assert api.Cluster(together, "mlflow").host == "https://127.0.0.1:1"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("no: kubeconfig\n", "neither clusters nor contexts"),
+        ("just text\n", "cannot be used"),
+        ("contexts: [{name: a}]\nclusters: []\n", "'context'"),
+        ("{", "cannot be used"),
+    ],
+)
+def test_what_is_no_kubeconfig_is_refused(tmp_path, text: str, reason: str) -> None:
     file = tmp_path / "config"
-    file.write_text("no: kubeconfig\n")
-    with pytest.raises(api.ClusterError, match="cannot be used"):
+    file.write_text(text)
+    with pytest.raises(api.ClusterError, match=reason):
         api.contexts_of(str(file))
+
+
+def test_a_file_without_contexts_has_none(tmp_path) -> None:
+    file = tmp_path / "config"
+    file.write_text("")
+    assert api.contexts_of(str(file))[1] == []
 
 
 @pytest.mark.parametrize(
