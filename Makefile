@@ -33,6 +33,7 @@ help:
 		'' \
 		'Development:' \
 		'  make test       all tests, or the stages named: make test STAGES="lint unit"' \
+		'  make test-all   also what takes too long for every run: the other stores, Kubernetes, test machines' \
 		'  make lint       the linters, and whether the generated documents are fresh' \
 		'  make docs       generate the documents again' \
 		'  make benchmark  print the figures of deployment, memory and size' \
@@ -56,6 +57,10 @@ verify destroy: venv
 .PHONY: test
 test: venv
 	@tests/run $(STAGES)
+
+.PHONY: test-all
+test-all: venv
+	@tests/run --all
 
 .PHONY: lint
 lint: venv

@@ -130,8 +130,7 @@ def tiny(tmp_path):
 
 def test_a_second_run_changes_nothing_and_asks_nobody(role, images):
     first = role()
-    # No record and nothing but an undecided object store to ask for.
-    assert first.ran(PROBE) == (first.resolved["object_store"]["kind"] == "seaweedfs")
+    assert first.resolved["object_store"]["kind"] == "seaweedfs"
     again = role()
     assert again.changed == 0
     assert not again.ran(PROBE)
@@ -151,6 +150,7 @@ def test_from_a_registry_minio_included_and_kept_when_it_goes_away(fresh_role, r
         "images_components": ["postgres", "object_store", "mlflow_server", "load_balancer"],
         "images_registry_mirrors": registry.mirrors,
         "images_mlflow_server_reference": PINNED["mlflow_server"],
+        "images_object_store": "minio",
     }
 
     check = fresh_role("--check", **options)
@@ -189,7 +189,10 @@ def test_from_a_registry_minio_included_and_kept_when_it_goes_away(fresh_role, r
     assert "could not be pulled" in gone.text
     assert json.loads(fresh_role.record.read_text())["components"] == first.resolved
 
-    # Another object store is taken when somebody says so.
+    # The deployment keeps its store without being told, and another one is taken when somebody says so.
+    del options["images_object_store"]
+    kept = fresh_role("--check", images_supply="build", **options)
+    assert kept.resolved["object_store"]["kind"] == "minio"
     forced = fresh_role("--check", images_object_store="seaweedfs", images_supply="build", **options)
     assert forced.resolved["object_store"]["kind"] == "seaweedfs"
     assert forced.resolved["object_store"]["supply"] == "build"
@@ -197,6 +200,8 @@ def test_from_a_registry_minio_included_and_kept_when_it_goes_away(fresh_role, r
 
 def test_what_a_registry_lacks_is_built(fresh_role, registry, images, tiny):
     place = registry(tiny, PINNED["postgres"])
+    # A registry that has MinIO does not decide which store it is.
+    registry(tiny, PINNED["minio"])
     forget(registry)
     answer = fresh_role(
         "--check", images_registry_mirrors=registry.mirrors, images_components=["postgres", "object_store"]
@@ -205,27 +210,26 @@ def test_what_a_registry_lacks_is_built(fresh_role, registry, images, tiny):
     assert answer.resolved["postgres"]["reference"] == place
     store = answer.resolved["object_store"]
     assert store["kind"] == "seaweedfs"
-    assert "SeaweedFS instead of MinIO, because" in store["reason"]
-    assert f"{registry.address} does not have {registry.address}/minio/minio" in store["reason"]
+    assert store["supply"] == "build"
+    assert f"{registry.address} does not have {registry.address}/chrislusf/seaweedfs" in store["reason"]
 
 
-def test_a_registry_that_answers_but_does_not_give_the_image(role, registry, images, tiny, tmp_path):
-    """Its manifest is there and its layers are not: the first deployment takes SeaweedFS, and says why."""
-    if images["object_store"]["kind"] != "seaweedfs":
-        pytest.skip("MinIO's image is on this machine")
-    registry(tiny, PINNED["minio"])
+def test_a_registry_that_answers_but_does_not_give_the_image(fresh_role, registry, images, tiny, tmp_path):
+    """Its manifest is there and its layers are not: the first deployment builds the image, and says why."""
+    registry(tiny, PINNED["load_balancer"])
     # The engine would take what it has already.
     forget(registry)
     run("docker", "rmi", tiny)
     for data in (tmp_path / "registry/docker/registry/v2/blobs").rglob("data"):
         if not data.read_bytes().startswith(b"{"):
             data.unlink()
-    options = {"images_components": ["object_store"], "images_registry_mirrors": registry.mirrors}
-    answer = role(**options)
-    store = answer.resolved["object_store"]
-    assert store["kind"] == "seaweedfs"
-    assert f"SeaweedFS instead of MinIO, because {registry.address} answered, but did not give" in store["reason"]
-    assert role(**options).resolved == answer.resolved
+    options = {"images_components": ["load_balancer"], "images_registry_mirrors": registry.mirrors}
+    answer = fresh_role(**options)
+    image = answer.resolved["load_balancer"]
+    registry.tags.append(image["reference"])
+    assert image["supply"] == "build"
+    assert f"{registry.address} answered, but did not give" in image["reason"]
+    assert fresh_role(**options).resolved == answer.resolved
 
 
 def test_the_mlflow_image_stands_on_the_base_that_answers(fresh_role, registry, tiny):
@@ -249,13 +253,12 @@ def test_an_order_is_followed_and_kept(role, registry, images, tiny):
     assert kept.changed == 0
 
 
-def test_registries_that_do_not_answer_cost_one_timeout(role, images):
+def test_registries_that_do_not_answer_cost_one_timeout(fresh_role):
     with silent_server() as (address, held):
-        answer = role(
+        answer = fresh_role(
             "--check",
             images_registry_mirrors=dict.fromkeys(("docker.io", "quay.io"), address),
             images_registry_timeout=2,
-            images_object_store="auto",
         )
         # All were asked at once: every connection was made before the first one was given up.
         assert len(held) >= 1
@@ -269,6 +272,7 @@ def test_from_an_archive(fresh_role, registry, tiny, tmp_path):
         "images_registry_mirrors": registry.mirrors,
         "images_mlflow_server_reference": PINNED["mlflow_server"],
         "images_archive": str(tmp_path / "images.tar"),
+        "images_object_store": "minio",
     }
     places = [f"{registry.address}/{PINNED[name].split('/', 1)[1]}" for name in ("postgres", "minio", "mlflow_server")]
     for place in places:
@@ -334,10 +338,6 @@ BAD_INPUT = [
     (
         {"images_minio_reference": "quay.io/minio/minio"},
         "images_minio_reference is quay.io/minio/minio: give it with its",
-    ),
-    (
-        {"images_supply": "build", "images_object_store": "minio"},
-        "images_supply is build and images_object_store is minio",
     ),
     ({"images_supply": "build", "images_archive": "/x.tar"}, "an archive is a supply of its own"),
     ({"images_engine_available": False}, "images_engine_available is false"),

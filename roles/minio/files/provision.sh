@@ -1,11 +1,19 @@
 #!/bin/sh
 # Makes the bucket and the servers' key what they should be, and prints a line for each thing that it changed.
+# Images of MinIO have a shell and `mc`, and hardly any other program.
 # Keys go through standard input: argv can be seen by others.
 set -eu
 secrets=/run/secrets
 
 client() {
     mc --config-dir /tmp/.mc --quiet "$@"
+}
+
+says() { # word, command: whether the word is in what the command prints
+    word=$1
+    shift
+    case "$("$@")" in *"$word"*) return 0 ;; esac
+    return 1
 }
 
 both_keys() { # access key, file with its secret key
@@ -17,7 +25,7 @@ if ! client ls "admin/$BUCKET" > /dev/null 2>&1; then
     client mb --ignore-existing "admin/$BUCKET" > /dev/null
     echo "created bucket $BUCKET"
 fi
-if [ "$VERSIONING" = true ] && ! client version info "admin/$BUCKET" | grep -q enabled; then
+if [ "$VERSIONING" = true ] && ! says enabled client version info "admin/$BUCKET"; then
     client version enable "admin/$BUCKET" > /dev/null
     echo "enabled versioning of bucket $BUCKET"
 fi
@@ -27,6 +35,6 @@ if ! both_keys "$SERVER_ACCESS_KEY" $secrets/server_secret_key | client alias se
     both_keys "$SERVER_ACCESS_KEY" $secrets/server_secret_key | client admin user add admin > /dev/null
     client admin policy create admin "$BUCKET-objects" /usr/local/lib/mlops-mlflow/policy.json > /dev/null
     client admin policy attach admin "$BUCKET-objects" --user "$SERVER_ACCESS_KEY" > /dev/null 2>&1 || true
-    client admin policy entities admin --user "$SERVER_ACCESS_KEY" | grep -q "$BUCKET-objects"
+    says "$BUCKET-objects" client admin policy entities admin --user "$SERVER_ACCESS_KEY"
     echo "gave the key $SERVER_ACCESS_KEY the right to the objects of bucket $BUCKET"
 fi
