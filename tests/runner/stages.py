@@ -135,6 +135,11 @@ def bed(name: str = "kubernetes") -> Counts:
     return pytest(f"tests/beds/{name}")
 
 
+def fresh(test: str) -> Counts:
+    docker.provide()
+    return pytest(f"tests/beds/fresh/test_fresh.py::{test}", "--numprocesses=2")
+
+
 def leftovers(scenario: str) -> list[str]:
     """What is there of a scenario's deployment: containers, networks, volumes, files and secrets."""
     name = f"{PREFIX}{scenario}"
@@ -219,7 +224,14 @@ STAGES = [
         )
         for scenario in SCENARIOS
     ),
-    # It takes an image of a deployment, so it comes after them.
+    # They take the images of a deployment, so they come after them.
+    Stage("fresh", "the README's first commands on bare machines", lambda: fresh("test_without_systemd")),
+    Stage(
+        "fresh-systemd",
+        "the same on a test machine with systemd",
+        lambda: fresh("test_with_systemd"),
+        on_request=MACHINE,
+    ),
     Stage("bed", "the Kubernetes node of the tests, where there can be one", bed, on_request=NODE),
     Stage("machine", "the test machines, and single-az on one by SSH", lambda: bed("machine"), on_request=MACHINE),
     *(

@@ -120,6 +120,12 @@ def test_the_disk_s_key_has_all_that_goes_in(kernel, monkeypatch, name) -> None:
     assert disk.key() != before
 
 
+def test_the_bare_disk_s_key_has_its_own_content(kernel, monkeypatch) -> None:
+    before = disk.key(), disk.key(bare=True)
+    monkeypatch.setattr(disk, "BARE", (*disk.BARE, "another"))
+    assert disk.key() == before[0] != before[1] != disk.key(bare=True)
+
+
 @pytest.mark.parametrize("name", ["FINISH", "IMAGES_UNIT", "REGISTERS"])
 def test_the_disk_s_key_has_its_files(kernel, tmp_path, monkeypatch, name) -> None:
     before = disk.key()

@@ -43,6 +43,19 @@ CONTENT = (
     "systemd-sysv",
     "udev",
 )
+# Of a bare one: what an installer leaves. And iptables, since this kernel takes only one kind of it (see `finish`).
+BARE = (
+    "ca-certificates",
+    "dbus",
+    "iproute2",
+    "iptables",
+    "kmod",
+    "libpam-systemd",
+    "openssh-server",
+    "procps",
+    "systemd-sysv",
+    "udev",
+)
 APT_OPTIONS = (
     'APT::Install-Recommends "false"',
     'Acquire::Retries "3"',
@@ -62,7 +75,7 @@ CONTAINED += ("--fork", "--kill-child")
 FILE_SYSTEM = ("-t", "ext4", "-O", "^has_journal", "-E", "lazy_itable_init=1", "-m", "0")
 
 
-def key() -> str:
+def key(bare: bool = False) -> str:
     """What goes into the disk, in short."""
     kernel = perform(["dpkg-query", "--show", "user-mode-linux"])
     own = (path.read_text(encoding="utf-8") for path in (FINISH, IMAGES_UNIT, REGISTERS))
@@ -71,7 +84,7 @@ def key() -> str:
         kernel,
         platform.machine(),
         *own,
-        *CONTENT,
+        *(BARE if bare else CONTENT),
         *APT_OPTIONS,
         *DPKG_OPTIONS,
         *FILE_SYSTEM,
@@ -80,14 +93,14 @@ def key() -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
-def provide(cache: Path) -> Disk:
+def provide(cache: Path, bare: bool = False) -> Disk:
     """The disk; two that ask at once build once."""
-    disk = Disk(cache / f"machine-{key()}")
+    disk = Disk(cache / f"machine-{key(bare)}")
     if disk.folder.is_dir():
         return disk
     with locked(cache):
         if not disk.folder.is_dir():
-            _build(cache, disk)
+            _build(cache, disk, bare)
     return disk
 
 
@@ -99,7 +112,7 @@ def locked(cache: Path) -> Iterator[None]:
         yield
 
 
-def _build(cache: Path, disk: Disk) -> None:
+def _build(cache: Path, disk: Disk, bare: bool) -> None:
     say("Making the disk of the machines, once; this takes about two minutes")
     work = Disk(cache / "machine-build")
     shutil.rmtree(work.folder, ignore_errors=True)
@@ -110,8 +123,14 @@ def _build(cache: Path, disk: Disk) -> None:
     perform(["gcc", *flags, "-o", str(work.registers), str(REGISTERS)])
     root = work.folder / "root"
     mirror = packages.mirror(SUITE)
-    hook = f'"{FINISH}" "$1" "{mirror}" "{work.key}.pub"'
-    command = [*CONTAINED, "mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(CONTENT)}"]
+    hook = f'"{FINISH}" "$1" "{mirror}" "{work.key}.pub" {"bare" if bare else ""}'
+    command = [
+        *CONTAINED,
+        "mmdebstrap",
+        "--quiet",
+        "--variant=minbase",
+        f"--include={','.join(BARE if bare else CONTENT)}",
+    ]
     command += [f"--aptopt={option}" for option in APT_OPTIONS] + [f"--dpkgopt={option}" for option in DPKG_OPTIONS]
     command += [f"--customize-hook={hook}", SUITE, str(root), f"deb {mirror} {SUITE} main"]
     log = cache / "machine-build.log"

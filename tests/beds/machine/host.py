@@ -19,6 +19,7 @@ from tests.beds.machine.settings import CACHE, HOST_ADDRESS, INTERFACE, NETMASK,
 PACKAGES = {
     "/usr/bin/linux.uml": "user-mode-linux",
     "/usr/bin/mmdebstrap": "mmdebstrap",
+    "/usr/bin/slirp4netns": "slirp4netns",
     "/usr/bin/socat": "socat",
     "/usr/bin/ssh": "openssh-client",
     "/usr/bin/gcc": "gcc",
@@ -37,25 +38,29 @@ def check() -> None:
     space.need(CACHE, DISK_GIBIBYTES)
 
 
-def build(references: list[str]) -> tuple[Disk, Path | None]:
+def build(references: list[str], bare: bool = False) -> tuple[Disk, Path | None]:
     checks.system()
     space.need(CACHE, DISK_GIBIBYTES)
     if missing := packages.missing(PACKAGES):
         packages.install(missing)
-    return disk.provide(CACHE), images.provide(references) if references else None
+    return disk.provide(CACHE, bare), images.provide(references) if references else None
 
 
-def up(machines: MachineSet, count: int, memory: int, references: list[str]) -> None:
+def up(
+    machines: MachineSet, count: int, memory: int, references: list[str], bare: bool = False, uplink: bool = False
+) -> None:
     checks.not_up(machines)
     checks.tap()
     checks.memory(count, memory)
-    base, images_disk = build(references)
+    base, images_disk = build(references, bare)
     checks.claim(machines)
     try:
         record = {"count": count, "memory": memory, "disk": str(base.folder), "images": str(images_disk or "")}
         machines.record.write_text(json.dumps(record), encoding="utf-8")
         ssh.write_config(machines, base, count)
         network.make(machines, count)
+        if uplink:
+            network.connect(machines)
         started = {n: _start(machines, n, base, images_disk, memory) for n in range(1, count + 1)}
         for number, process in started.items():
             _wait(machines, number, process)
@@ -149,6 +154,7 @@ def down(machines: MachineSet) -> bool:
     found = machines.folder.exists() or network.exists(machines)
     if machines.folder.exists():
         ssh.stop_forwards(machines)
+        network.disconnect(machines)
     if network.exists(machines):
         say(f"Ending the machines {machines.name}")
         network.remove(machines)

@@ -33,7 +33,10 @@ def arguments(words: list[str]) -> argparse.Namespace:
         "help": "of the local Docker engine, for the machines'",
     }
     add("check", "say whether machines can be started on this host, and why not")
-    add("build", "make what the machines start from, and keep it").add_argument("--images", **with_images)
+    build = add("build", "make what the machines start from, and keep it")
+    build.add_argument("--images", **with_images)
+    bare = {"action": "store_true", "help": "without Docker, Python and NFS, as an installer leaves them"}
+    build.add_argument("--bare", **bare)
     up = add("up", "build what is missing, and start machines NAME-1 and so on")
     up.add_argument("name", metavar="NAME", help=NAME_HELP)
     up.add_argument(
@@ -50,6 +53,8 @@ def arguments(words: list[str]) -> argparse.Namespace:
         help=f"of each machine, 512 to 65536 (default: {MEMORY_MIB})",
     )
     up.add_argument("--images", **with_images)
+    up.add_argument("--bare", **bare)
+    up.add_argument("--uplink", action="store_true", help="with a way to what the host reaches, such as mirrors")
     run = add("run", "run a command in a machine; its exit code is passed on")
     run.add_argument("machine", metavar="MACHINE", help=MACHINE_HELP)
     run.add_argument("words", nargs="+", metavar="COMMAND", help="after --")
@@ -83,7 +88,7 @@ def _check(_given: argparse.Namespace) -> int:
 
 
 def _build(given: argparse.Namespace) -> int:
-    base, images_disk = host.build(given.images)
+    base, images_disk = host.build(given.images, given.bare)
     print(base.image)
     if images_disk:
         print(images_disk)
@@ -92,7 +97,7 @@ def _build(given: argparse.Namespace) -> int:
 
 def _up(given: argparse.Namespace) -> int:
     machines = checks.name(given.name)
-    host.up(machines, given.count, given.memory, given.images)
+    host.up(machines, given.count, given.memory, given.images, given.bare, given.uplink)
     say(f"The machines {machines.name} are up: `ssh -F {machines.ssh_config} {machines.machine(1)}`")
     return 0
 

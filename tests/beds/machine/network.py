@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import subprocess
+from pathlib import Path
 
-from tests.beds.commands import perform, wait_for
-from tests.beds.machine.settings import BRIDGE, HOST_ADDRESS, PREFIX, MachineSet
+from tests.beds.commands import BedFailed, perform, wait_for
+from tests.beds.machine.settings import BRIDGE, HOST_ADDRESS, PREFIX, UPLINK, MachineSet
 
 
 def inside(machines: MachineSet, *command: str) -> list[str]:
@@ -32,6 +35,36 @@ def make(machines: MachineSet, count: int) -> None:
         ]
     for line in lines:
         perform(["ip", "-n", machines.namespace, *line.split()])
+
+
+def connect(machines: MachineSet) -> None:
+    """A way out, in user space: nothing of the host's own network is changed for it."""
+    namespace = ["--netns-type=path", str(machines.namespace_path)]
+    with (machines.folder / "uplink.log").open("ab") as output:
+        process = subprocess.Popen(
+            ["slirp4netns", "--configure", "--mtu=1500", "--disable-host-loopback", *namespace, UPLINK],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    machines.uplink.write_text(str(process.pid), encoding="ascii")
+
+    def connected() -> bool:
+        if process.poll() is not None:
+            raise BedFailed(f"slirp4netns ended; see {machines.folder}/uplink.log.")
+        return "default" in perform(["ip", "-n", machines.namespace, "route"])
+
+    wait_for("The set did not get its uplink", 20, connected)
+    perform(inside(machines, "sysctl", "-q", "-w", "net.ipv4.ip_forward=1"))
+    perform(inside(machines, *f"iptables -t nat -A POSTROUTING -o {UPLINK} -j MASQUERADE".split()))
+
+
+def disconnect(machines: MachineSet) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        process = int(machines.uplink.read_text(encoding="ascii"))
+        if b"slirp4netns" in Path(f"/proc/{process}/cmdline").read_bytes():
+            os.kill(process, signal.SIGTERM)
 
 
 def exists(machines: MachineSet) -> bool:

@@ -24,6 +24,8 @@ MOST_MACHINES = 9
 
 MEMORY_MIB = 4096
 DISK_GIB = 20
+# The set's end of its uplink, and the name server there, which asks the host's.
+UPLINK, NAME_SERVER = "uplink", "10.0.2.3"
 # Of the machines' SSH host key: all have the disk's.
 HOST_KEY_ALIAS = "mlops-mlflow-machine"
 
@@ -83,6 +85,11 @@ class MachineSet:
     def log(self, number: int) -> Path:
         """The console of a machine."""
         return self.folder / f"{number}.log"
+
+    @property
+    def uplink(self) -> Path:
+        """The process by which the set reaches what the host reaches."""
+        return self.folder / "uplink.pid"
 
     def forward(self, what: str) -> Path:
         """By which a forwarding is ended."""
