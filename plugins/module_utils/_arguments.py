@@ -18,6 +18,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._catalogue import (
     describe_lives,
 )
 from ansible_collections.mlops.mlflow.plugins.module_utils._findings import Finding, make_finding
+from ansible_collections.mlops.mlflow.plugins.module_utils._secret_values import carries_secret
 from ansible_collections.mlops.mlflow.plugins.module_utils._uris import has_password, mask, without_password
 
 # What click takes for a flag that is set by its environment variable.
@@ -26,12 +27,6 @@ FALSE_WORDS = frozenset(("0", "false", "f", "no", "n", "off"))
 
 # Options that take a list or free text in which quotes, blanks or dollar signs mean something.
 FREE_TEXT = frozenset(("gunicorn_opts", "waitress_opts", "uvicorn_opts"))
-
-# Names whose value is a secret. The access key's id is no secret, but useless and an error without its other half.
-SECRET_NAME = re.compile(
-    r"(^|_)(PASSWORD|PASSWD|PASSPHRASE|TOKEN|SECRET|API_KEY|ACCESS_KEY|SECRET_KEY|ACCOUNT_KEY|SAS_TOKEN)$"
-    r"|SECRET_ACCESS_KEY|ACCESS_KEY_ID|SECRET_ENCRYPTION_KEY|CONNECTION_STRING|^PGPASSWORD$|CLIENT_SECRET"
-)
 
 # Characters that no value of ours contains: controls, and the blanks that only look like one.
 CONTROL = re.compile(r"[\x00-\x1f\x7f\u0085\u00a0\u200b\u2028\u2029\ufeff]")
@@ -103,10 +98,6 @@ class Resolved(NamedTuple):
         if text in ("false", "0"):
             return False
         return self.release.switches.get(name, False)
-
-
-def is_secret_name(name: str) -> bool:
-    return bool(SECRET_NAME.search(name.upper()))
 
 
 def closest(name: str, known: Any, cutoff: float = 0.6) -> str | None:
@@ -330,7 +321,7 @@ def split_secrets(environment: dict[str, str]) -> tuple[dict[str, str], list[str
     """The environment as it may be written down, and the names of the variables that were left out."""
     public, withheld = {}, []
     for name, text in sorted(environment.items()):
-        if is_secret_name(name):
+        if carries_secret(name, text):
             withheld.append(name)
         else:
             public[name] = without_password(text) if "@" in text and has_password(text) else text

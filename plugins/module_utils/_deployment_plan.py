@@ -65,10 +65,10 @@ def by_content(plan: dict[str, Any]) -> dict[str, Any]:
     """The plan with its files in folders that are named by the content of all of them.
 
     So a container that still runs with the files of an earlier plan finds those when it is started again, whatever
-    has been planned since.
+    has been planned since. A file that is `passing` is there for a single step, and its going replaces nothing.
     """
     files = plan.get("files") or []
-    key = digest([[each["path"], each["content"]] for each in files])
+    key = digest([[each["path"], each["content"]] for each in files if not each.get("passing")])
     names = {
         each["path"]: "/".join((*each["path"].split("/")[:-1], key, each["path"].split("/")[-1])) for each in files
     }

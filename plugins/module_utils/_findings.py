@@ -159,7 +159,8 @@ FINDINGS: dict[str, dict[str, str]] = {
         "The environment carries a secret in clear text.",
         "It can be read in `docker inspect`, in pod specifications and in rendered files. It is left out of the "
         "returned environment.",
-        "deliver it in a file and name it in secret_environment",
+        "deliver it in a file and name it in secret_environment (with the role, put it into "
+        "mlflow_server_secret_environment)",
     ),
     "tracking-uri-in-environment": _warning(
         "The server's environment holds a client setting.",

@@ -15,7 +15,6 @@ from typing import Any
 
 from ansible_collections.mlops.mlflow.plugins.module_utils._arguments import (
     Resolved,
-    is_secret_name,
     show,
 )
 from ansible_collections.mlops.mlflow.plugins.module_utils._catalogue import Catalogue, describe_lives
@@ -26,6 +25,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._rules_database impor
     worker_count,
 )
 from ansible_collections.mlops.mlflow.plugins.module_utils._rules_network import host_allowed, split_list
+from ansible_collections.mlops.mlflow.plugins.module_utils._secret_values import is_secret
 from ansible_collections.mlops.mlflow.plugins.module_utils._uris import has_password
 
 # What Kubernetes injects for a Service called mlflow, beside MLFLOW_PORT.
@@ -271,7 +271,7 @@ def check_secrets(resolved: Resolved) -> list[Finding]:
     findings = []
     option_variables = {option.variable for option in resolved.release.options.values()}
     for name, text in sorted(resolved.environment.items()):
-        if is_secret_name(name) and text:
+        if is_secret(name, text) and text:
             findings.append(make_finding("secret-in-environment", name, "the variable carries a secret in clear text"))
         elif name not in option_variables and "://" in text and has_password(text):
             findings.append(make_finding("secret-in-environment", name, f"the URI {show(text)} carries a password"))

@@ -15,6 +15,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._arguments import Res
 from ansible_collections.mlops.mlflow.plugins.module_utils._catalogue import Release, parse_version
 from ansible_collections.mlops.mlflow.plugins.module_utils._findings import Finding, make_finding
 from ansible_collections.mlops.mlflow.plugins.module_utils._rules_artifacts import ENDPOINTS, workspaces_enabled
+from ansible_collections.mlops.mlflow.plugins.module_utils._secret_values import fingerprint
 from ansible_collections.mlops.mlflow.plugins.module_utils._uris import (
     database_identity,
     has_password,
@@ -33,6 +34,7 @@ HARMLESS, RESTART, ARTIFACTS_MOVE, SCHEMA_STEP, DATA_UNREACHABLE = (
 
 # The head of a release that the catalogue does not know begins with this word.
 UNKNOWN = "unknown"
+HIDDEN = "(not shown)"
 
 
 class Transition(NamedTuple):
@@ -79,13 +81,25 @@ def position(release: Release, revisions: list[str]) -> list[Any]:
 def make_state(
     resolved: Resolved, argv: list[str], environment: dict[str, str], secret_names: list[str]
 ) -> dict[str, Any]:
-    """What is kept in the file: enough to compare with and to read, and no secret."""
+    """What is kept in the file: enough to compare with and to read, and no secret.
+
+    A variable that is not MLflow's own may be a secret by any name, so that no more than a fingerprint of it is kept.
+    """
+    known = resolved.release.variables | {option.variable for option in resolved.release.options.values()}
+    clear = {
+        name: text
+        for name, text in environment.items()
+        if name in ENDPOINTS or ((name in known or name.startswith("AWS_")) and text == resolved.environment[name])
+    }
     return {
         "mlflow_version": resolved.release.version,
         "replicas": resolved.request.replicas,
         "platform": resolved.request.platform,
         "argv": argv,
-        "environment": environment,
+        "environment": clear,
+        "fingerprints": {
+            name: fingerprint(name, text) for name, text in sorted(resolved.environment.items()) if name not in clear
+        },
         "secret_environment": sorted(set(secret_names) | set(resolved.request.secret_environment)),
         "effective": effective(resolved),
         "tracking_revisions": position(resolved.release, resolved.release.tracking_revisions),
@@ -290,9 +304,15 @@ def compare_environment(
             "artifacts-endpoint-changed",
         )
     first, second = before["environment"], after["environment"]
-    for name in sorted(set(first) | set(second)):
-        if first.get(name) != second.get(name) and name not in ENDPOINTS:
-            note(name, RESTART, first.get(name), second.get(name), "servers take the environment at start")
+    # What is a secret now is not shown either where an earlier release of this collection kept it in clear.
+    old_prints, new_prints = before.get("fingerprints", {}), after["fingerprints"]
+    for name in sorted({*first, *second, *old_prints, *new_prints} - set(ENDPOINTS)):
+        was, becomes = old_prints.get(name, first.get(name)), new_prints.get(name, second.get(name))
+        if was == becomes:
+            continue
+        if name in {**old_prints, **new_prints}:
+            was, becomes = (None if value is None else HIDDEN for value in (was, becomes))
+        note(name, RESTART, was, becomes, "servers take the environment at start")
     if before["secret_environment"] != after["secret_environment"]:
         note(
             "secret_environment",
@@ -303,8 +323,15 @@ def compare_environment(
         )
 
 
-def as_text(state: dict[str, Any] | None) -> str:
-    """A state as readable lines, for the diff."""
+def as_texts(before: dict[str, Any] | None, after: dict[str, Any]) -> tuple[str, str]:
+    """Both states as readable lines, for the diff. Of what is not shown it is said whether it changes."""
+    prints = (before or {}).get("fingerprints", {}), after["fingerprints"]
+    hidden = {*prints[0], *prints[1]}
+    changed = {name for name in hidden if name in prints[0] and prints[0][name] != prints[1].get(name)}
+    return as_text(before, hidden, set()), as_text(after, hidden, changed)
+
+
+def as_text(state: dict[str, Any] | None, hidden: set[str], changed: set[str]) -> str:
     if not state:
         return ""
     lines = [
@@ -315,7 +342,11 @@ def as_text(state: dict[str, Any] | None) -> str:
     ]
     lines += [f"  {word}" for word in state["argv"]]
     lines.append("environment:")
-    lines += [f"  {name}={json.dumps(text)[1:-1]}" for name, text in sorted(state["environment"].items())]
+    for name in sorted({*state["environment"], *state.get("fingerprints", {})}):
+        if name in hidden:
+            lines.append(f"  {name} {HIDDEN}{', another value' if name in changed else ''}")
+        else:
+            lines.append(f"  {name}={json.dumps(state['environment'][name])[1:-1]}")
     lines.append("secret_environment:")
     lines += [f"  {name}" for name in state["secret_environment"]]
     return "\n".join(lines) + "\n"

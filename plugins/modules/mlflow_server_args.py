@@ -259,7 +259,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._catalogue import Cat
 from ansible_collections.mlops.mlflow.plugins.module_utils._check import Result, check
 from ansible_collections.mlops.mlflow.plugins.module_utils._introspection import describe_installed
 from ansible_collections.mlops.mlflow.plugins.module_utils._state import MODE, StateError, dump_state, read_state
-from ansible_collections.mlops.mlflow.plugins.module_utils._transitions import as_text
+from ansible_collections.mlops.mlflow.plugins.module_utils._transitions import as_texts
 
 
 def write_state(module: AnsibleModule, path: str, text: str) -> None:
@@ -335,6 +335,7 @@ def main() -> None:
     changed = bool(params["path"]) and (previous != result.state or not mode_is_right)
     if changed and not module.check_mode:
         write_state(module, params["path"], dump_state(result.state))
+    before, after = as_texts(previous, result.state)
     module.exit_json(
         changed=changed,
         argv=result.argv,
@@ -343,8 +344,8 @@ def main() -> None:
         diff={
             "before_header": params["path"] or "",
             "after_header": params["path"] or "",
-            "before": as_text(previous),
-            "after": as_text(result.state),
+            "before": before,
+            "after": after,
         },
         **answer(module, result),
     )

@@ -28,6 +28,7 @@ CASES = [
         "k8s",
     ),
     Case("kubernetes_image_pull_policy=Sometimes", ["kubernetes_image_pull_policy", "Sometimes", "Never"], "k8s"),
+    Case({"deployment_name": "bin"}, ["deployment", "bin", "another"], "k8s"),
     Case("kubernetes_wait_timeout=3", ["kubernetes_wait_timeout", "3", "10"], "k8s"),
     Case(
         "kubernetes_kubeconfig=/nonexistent/config",

@@ -44,6 +44,7 @@ CASES = [
     Case({"deployment_name": "Bad Name"}, ["deployment_name", "'Bad Name'", "lower-case"]),
     Case({"deployment_name": "../up"}, ["deployment_name", "'../up'", "lower-case"]),
     Case({"deployment_name": ""}, ["deployment_name", "lower-case"]),
+    Case({"deployment_name": "bin"}, ["deployment_name", "bin", "another"]),
     Case("deployment_public_port=99999", ["deployment_public_port", "99999", "1 to 65535"]),
     Case({"deployment_public_port": 0}, ["deployment_public_port", "0", "1 to 65535"]),
     Case({"deployment_public_port": "http"}, ["deployment_public_port", "http", "int"]),
@@ -53,6 +54,13 @@ CASES = [
     Case(
         {"deployment_given_secrets": {"postgres_pass": HIDDEN}}, ["deployment_given_secrets", "postgres_pass", "names"]
     ),
+    Case(
+        {"deployment_given_secrets": {"mlflow_server_flask_secret_key": HIDDEN}},
+        ["deployment_given_secrets", "mlflow_server_flask_secret_key", "crypto_kek_passphrase, flask_secret_key,"],
+    ),
+    Case({"deployment_given_secrets": {"webhook_encryption_key": HIDDEN}}, ["webhook_encryption_key", "Fernet"]),
+    Case("deployment_renewed_secrets=kek", ["deployment_renewed_secrets", "kek", "crypto_kek_passphrase"]),
+    Case({"deployment_previous_secrets": {"flask_secret_key": HIDDEN}}, ["deployment_previous_secrets", "encrypted"]),
     Case("deployment_wait_timeout=3", ["deployment_wait_timeout", "3", "10"]),
     Case("deployment_log_mb=-1", ["deployment_log_mb", "-1", "to the engine"]),
     Case({"deployment_memory_limits_mb": {"redis": 512}}, ["deployment_memory_limits_mb", "redis", "mlflow_server"]),
@@ -181,6 +189,12 @@ CASES = [
     Case("images_nfs_reference=ganesha", ["images_nfs_reference", "ganesha", "registry"], NFS),
     # --- the server
     Case("mlflow_server_artifacts_volume=nfs", ["mlflow_server_artifacts_volume", "dict"], "local"),
+    Case(
+        {"mlflow_server_secret_environment": {"MLFLOW_FLASK_SERVER_SECRET_KEY": HIDDEN}},
+        ["mlflow_server_secret_environment", "MLFLOW_FLASK_SERVER_SECRET_KEY", "the role sets itself"],
+    ),
+    Case({"mlflow_server_secret_environment": {"SHOP KEY": HIDDEN}}, ["secret_environment", "SHOP KEY", "letters"]),
+    Case({"mlflow_server_secret_environment": {"KEY": f"{HIDDEN}\n1"}}, ["secret_environment", "line break"]),
     Case("mlflow_server_workers=-1", ["mlflow_server_workers", "-1", "1 to 64"]),
     Case({"mlflow_server_workers": 65}, ["mlflow_server_workers", "65", "1 to 64"]),
     Case({"mlflow_server_workers": "many"}, ["mlflow_server_workers", "many", "int"]),

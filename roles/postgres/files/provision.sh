@@ -51,6 +51,8 @@ ensure_role "$POSTGRES_SERVER"
 for database in $POSTGRES_DATABASES; do
     ensure_database "$database"
 done
+# The image sets it at the very first start only.
+ensure_password postgres /run/secrets/postgres_superuser_password postgres
 ensure_password "$POSTGRES_OWNER" /run/secrets/postgres_owner_password "$database"
 ensure_password "$POSTGRES_SERVER" /run/secrets/postgres_server_password "$database"
 # Each role is for its own databases only.

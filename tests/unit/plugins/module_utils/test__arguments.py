@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._arguments import (
-    is_secret_name,
     make_argv,
     resolve,
-    split_secrets,
 )
 from ansible_collections.mlops.mlflow.plugins.module_utils._uris import (
     database_identity,
@@ -164,32 +162,3 @@ def test_database_uris_are_read_as_sqlalchemy_reads_them(uri):
 )
 def test_identity_of_a_database(one, other, same):
     assert (database_identity(one) == database_identity(other)) == same
-
-
-@pytest.mark.parametrize(
-    ("name", "secret"),
-    [
-        ("AWS_SECRET_ACCESS_KEY", True),
-        ("AWS_ACCESS_KEY_ID", True),
-        ("AWS_SESSION_TOKEN", True),
-        ("PGPASSWORD", True),
-        ("MLFLOW_AUTH_ADMIN_PASSWORD", True),
-        ("MLFLOW_FLASK_SERVER_SECRET_KEY", True),
-        ("MLFLOW_CRYPTO_KEK_PASSPHRASE", True),
-        ("MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY", True),
-        ("AZURE_STORAGE_CONNECTION_STRING", True),
-        ("OPENAI_API_KEY", True),
-        ("MLFLOW_OIDC_CLIENT_SECRET", True),
-        ("POSTGRES_PASSWORD_FILE", False),
-        ("AWS_SHARED_CREDENTIALS_FILE", False),
-        ("MLFLOW_MYSQL_SSL_KEY", False),
-        ("MLFLOW_S3_ENDPOINT_URL", False),
-        ("PGPASSFILE", False),
-        ("MLFLOW_CRYPTO_KEK_VERSION", False),
-    ],
-)
-def test_names_of_secrets(name, secret):
-    assert is_secret_name(name) == secret
-    public, withheld = split_secrets({name: "x"})
-    assert (name in withheld) == secret
-    assert (name in public) != secret

@@ -150,3 +150,13 @@ def test_what_cannot_fit_is_refused(given: dict, words: list[str]) -> None:
         limits(8192, given)
     for word in ["deployment_memory_limits_mb", *words]:
         assert word in str(refusal.value)
+
+
+def test_a_file_for_a_single_step_changes_no_name_and_no_service() -> None:
+    before = component()
+    passing = {"path": "secrets/previous", "content": "former", "mode": "0400", "secret": True, "passing": True}
+    after = {**before, "files": [*before["files"], passing]}
+    without, with_it = (plan(("one", each)) for each in (before, after))
+    assert with_it["compose"] == without["compose"]
+    assert [each for each in with_it["files"] if "passing" not in each] == without["files"]
+    assert len(with_it["files"]) == len(without["files"]) + 1

@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._check import check
 from ansible_collections.mlops.mlflow.plugins.module_utils._findings import FINDINGS
 from ansible_collections.mlops.mlflow.plugins.module_utils._state import dump_state
-from ansible_collections.mlops.mlflow.plugins.module_utils._transitions import as_text, compare
+from ansible_collections.mlops.mlflow.plugins.module_utils._transitions import as_text, as_texts, compare
 
 from tests.unit.plugins.module_utils.argument_cases import CATALOGUE, load_cases, make_request
 
@@ -65,13 +65,36 @@ def test_no_secret_reaches_state_or_text():
     }
     state = state_of(case)
     assert "hunter2" not in json.dumps(state)
-    assert "hunter2" not in as_text(state)
-    assert "AWS_SECRET_ACCESS_KEY" in as_text(state)
+    assert "hunter2" not in as_text(state, set(state["fingerprints"]), set())
+    assert "AWS_SECRET_ACCESS_KEY" in as_text(state, set(state["fingerprints"]), set())
 
 
 def test_text_is_readable_and_stable():
-    state = state_of({"environment": {"B": "2", "A": "1"}})
-    text = as_text(state)
+    names = ("MLFLOW_SERVER_X_FRAME_OPTIONS", "MLFLOW_LOGGING_LEVEL")
+    state = state_of({"environment": dict.fromkeys(names, "DENY")})
+    text = as_text(state, set(), set())
     assert text.splitlines()[0] == "mlflow_version: 3.17.2"
-    assert text.index("  A=1") < text.index("  B=2")
-    assert as_text(None) == ""
+    assert text.index(f"  {names[1]}=DENY") < text.index(f"  {names[0]}=DENY")
+    assert as_text(None, set(), set()) == ""
+
+
+@pytest.mark.parametrize(
+    "name", ["AZURE_OPENAI_KEY", "DB_PASS", "AWS_SECRET_ACCESS_KEY", "SHOP_SETTING", "MLFLOW_SHOP"]
+)
+def test_a_value_that_may_be_a_secret_is_compared_and_not_shown(name):
+    before, after = state_of({"environment": {name: "hunter2"}}), state_of({"environment": {name: "hunter3"}})
+    for state in (before, after):
+        assert "hunter" not in json.dumps(state)
+    transitions, _findings = compare(before, after)
+    assert [[entry.argument, entry.kind, entry.before, entry.after] for entry in transitions] == [
+        [name, "restart", "(not shown)", "(not shown)"]
+    ]
+    was, becomes = as_texts(before, after)
+    assert f"{name} (not shown)\n" in was
+    assert f"{name} (not shown), another value\n" in becomes
+    assert as_texts(after, after)[0] == as_texts(after, after)[1]
+    # Kept by an earlier release of the collection, which knew no fingerprints.
+    before["environment"][name] = "hunter2"
+    del before["fingerprints"]
+    transitions, _findings = compare(before, after)
+    assert "hunter" not in str(transitions) + str(as_texts(before, after))

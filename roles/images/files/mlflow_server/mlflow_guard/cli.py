@@ -174,6 +174,7 @@ def run(arguments: argparse.Namespace, child=None):
         from mlflow_guard import config as configuration
 
         config = configuration.load(arguments.config)
+        configuration.export_secrets(config)
         if arguments.command == "check":
             from mlflow_guard import check
 

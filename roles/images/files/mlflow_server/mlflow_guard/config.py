@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mlflow_guard.answer import Problem
+from mlflow_guard.launch import FOREIGN_VARIABLES
 
 DEFAULT_PATH = "/etc/mlflow-guard/config.json"
 # Options of `mlflow server` that would open another store than the checked one.
@@ -126,6 +127,7 @@ class Config:
     argv: tuple[str, ...]
     secret_environment: dict[str, str] = field(default_factory=dict)
     schema_dumps: str = ""
+    previous_secrets: dict[str, str] = field(default_factory=dict)
 
     @property
     def databases(self) -> list[Database]:
@@ -229,6 +231,14 @@ def _check_argv(argv: tuple[str, ...], artifacts: Artifacts) -> None:
             raise Problem("argv_overrides", "argv", "--no-serve-artifacts is given in artifact mode proxied")
 
 
+def _files(source: dict, key: str) -> dict[str, str]:
+    """Names of variables with the files that hold their values."""
+    files = source.get(key) or {}
+    if not isinstance(files, dict) or not all(isinstance(value, str) and name for name, value in files.items()):
+        raise wrong(key, "a mapping of variable names to file names is needed")
+    return dict(files)
+
+
 def parse(source: Any) -> Config:
     """Check the document and make a Config of it."""
     if not isinstance(source, dict):
@@ -237,9 +247,6 @@ def parse(source: Any) -> Config:
     argv = source.get("argv") or []
     if not isinstance(argv, list) or not all(isinstance(word, str) for word in argv):
         raise wrong("argv", "a list of texts is needed")
-    secrets = source.get("secret_environment") or {}
-    if not isinstance(secrets, dict) or not all(isinstance(value, str) and name for name, value in secrets.items()):
-        raise wrong("secret_environment", "a mapping of variable names to file names is needed")
     _check_argv(tuple(argv), artifacts)
     return Config(
         deployment=_text(source, "deployment", "", "mlflow"),
@@ -250,8 +257,9 @@ def parse(source: Any) -> Config:
         auth=_database(source["auth_store"], "auth_store", "auth") if source.get("auth_store") else None,
         artifacts=artifacts,
         argv=tuple(argv),
-        secret_environment=dict(secrets),
+        secret_environment=_files(source, "secret_environment"),
         schema_dumps=_text(source, "schema_dumps", "", ""),
+        previous_secrets=_files(source, "previous_secrets"),
     )
 
 
@@ -268,3 +276,13 @@ def read_document(path: str) -> Any:
 def load(path: str) -> Config:
     """The configuration of a file."""
     return parse(read_document(path))
+
+
+def export_secrets(config: Config) -> None:
+    """Set the variables that come from files for this process too: it may need a proxy or a key that is one of them.
+
+    One that cannot be read is no reason to refuse here; the server's start does.
+    """
+    for name, path in config.secret_environment.items():
+        if name not in FOREIGN_VARIABLES and os.access(path, os.R_OK):
+            os.environ.setdefault(name, read_secret(f"secret_environment.{name}", path))

@@ -24,6 +24,22 @@ FINDINGS = {
         ),
         "remedy": "mount a readable file with the secret in one line",
     },
+    "stored_secrets_unreadable": {
+        "severity": "error",
+        "acceptable": True,
+        "meaning": "The database holds secrets that no given passphrase or key decrypts.",
+        "why": "MLflow starts, and fails when somebody needs them: API keys of the AI gateway, or secrets of webhooks.",
+        "remedy": (
+            "give the value with which they were stored, or give it in previous_secrets (deployment_previous_secrets) "
+            "to have them encrypted with the new one"
+        ),
+    },
+    "stored_secrets_former": {
+        "severity": "error",
+        "meaning": "The database holds secrets that are encrypted with the former passphrase or key.",
+        "why": "The server gets the new one and could not decrypt them.",
+        "remedy": "run the schema step in a mode that changes something (mlflow_server_schema=initialize)",
+    },
     "argv_overrides": {
         "severity": "error",
         "meaning": "The arguments of `mlflow server` name another store than the one that the guard checks.",

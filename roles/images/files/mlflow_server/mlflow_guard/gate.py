@@ -173,7 +173,8 @@ def environment_for(config: Config, folder: Path) -> dict[str, str]:
     if config.artifacts.endpoint_url:
         environment["MLFLOW_S3_ENDPOINT_URL"] = config.artifacts.endpoint_url
     for name, path in config.secret_environment.items():
-        environment[name] = read_secret(f"secret_environment.{name}", path)
+        if name not in FOREIGN_VARIABLES:
+            environment.setdefault(name, read_secret(f"secret_environment.{name}", path))
     environment |= {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
     if trusted := trusted_proxies():
         environment[TRUSTED_PROXIES] = trusted

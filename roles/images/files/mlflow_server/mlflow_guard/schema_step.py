@@ -23,7 +23,7 @@ import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
 
 from mlflow_guard import database as db
-from mlflow_guard import dump, fingerprint, rights, store
+from mlflow_guard import dump, fingerprint, reencrypt, rights, store
 from mlflow_guard.answer import Answer, Problem, finding
 from mlflow_guard.config import Config, Database, Login
 from mlflow_guard.inspection import Seen, general_findings, look, opened, seen_in, state_finding
@@ -67,12 +67,14 @@ class Plan:
     record: fingerprint.Record | None = None
     fingerprint: str = ""
     not_ours: dict[str, dump.NotOurs] = field(default_factory=dict)
+    reencrypt: list[str] = field(default_factory=list)
 
     @property
     def changes(self) -> list[str]:
         """In words, for the answer."""
         words = [f"initialize {name}" for name in self.initialize] + [f"upgrade {name}" for name in self.upgrade]
         words += [f"grant rights in {name}" for name in self.grant]
+        words += [f"encrypt stored secrets in {name} anew" for name in self.reencrypt]
         return words + ([f"{self.fingerprint} the destination's marker"] if self.fingerprint else [])
 
 
@@ -270,6 +272,8 @@ def _plan_database(
             for each in _owner_findings(connection, seen, config, plan):
                 if options.mode != "refuse" or each["severity"] == "warning":
                     answer.add(each)
+        if database.kind == "backend" and seen.state.name in (AT_HEAD, OLDER):
+            _look_at_secrets(connection, config, database, options, plan, answer)
         if database is config.backend:
             fingerprint.require_own(connection, f"{database.name}.owner", database.description)
             record = fingerprint.read_record(connection, seen.facts.settings.get("schema"))
@@ -280,6 +284,21 @@ def _plan_database(
         found = f"role {database.server.username!r} has not just the rights that it needs"
         answer.add(finding("rights_missing", f"{database.name}.server", found))
     return record
+
+
+def _look_at_secrets(
+    connection: sa.Connection, config: Config, database: Database, options: Options, plan: Plan, answer: Answer
+) -> None:
+    """Whether the servers will be able to decrypt what is stored."""
+    todo, found = reencrypt.look(connection, config)
+    for each in found:
+        answer.add(each)
+    if todo and options.mode == "refuse":
+        names = ", ".join(work.kind.variable for work in todo)
+        found = f"what is stored in {database.description} is encrypted with the value before"
+        answer.add(finding("stored_secrets_former", f"secret_environment.{names}", found))
+    elif todo:
+        plan.reencrypt.append(database.name)
 
 
 def make_plan(config: Config, options: Options, answer: Answer) -> Plan:
@@ -533,6 +552,16 @@ def _grant(config: Config, plan: Plan) -> None:
             rights.grant(connection, seen.facts.settings["schema"], server, seen.facts.observed.tables, made)
 
 
+def _reencrypt(config: Config, plan: Plan) -> None:
+    """All of a database or nothing."""
+    for name in plan.reencrypt:
+        database = plan.seen[name].database
+        with opened(database, owner_of(database), read_only=False) as connection, connection.begin():
+            todo, _found = reencrypt.look(connection, config)
+            reencrypt.apply(connection, todo)
+        say(f"stored secrets in {database.description} were encrypted anew")
+
+
 def _record(config: Config, plan: Plan) -> None:
     """The database remembers, the destination is marked, the mark is confirmed: it can be resumed anywhere."""
     if not plan.record and config.backend.name not in plan.grant:
@@ -587,9 +616,10 @@ def apply(config: Config, plan: Plan, options: Options, answer: Answer, checks: 
             if name in dumps:
                 problem.finding["dump"] = dumps[name]
             raise
-    if plan.grant or plan.fingerprint:
+    if plan.grant or plan.fingerprint or plan.reencrypt:
         answer.changed = True
     _grant(config, plan)
+    _reencrypt(config, plan)
     _record(config, plan)
     for database in config.databases:
         seen = look(config, database, owner_of(database))
