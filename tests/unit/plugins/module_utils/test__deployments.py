@@ -8,8 +8,8 @@ import pytest
 from ansible_collections.mlops.mlflow.plugins.filter.find_deployments import FilterModule
 from ansible_collections.mlops.mlflow.plugins.module_utils._deployments import find
 
-ROOT = "/home/me/.local/share/mlops.mlflow"
-MINE, THEIRS = f"{ROOT}/a", "/home/you/.local/share/mlops.mlflow/a"
+ROOT = "/srv/me/.local/share/mlops.mlflow"
+MINE, THEIRS = f"{ROOT}/a", "/srv/you/.local/share/mlops.mlflow/a"
 
 
 def container(home: str, name: str = "a") -> dict:
