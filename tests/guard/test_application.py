@@ -16,6 +16,7 @@ from mlflow.server.assistant import api
 from mlflow.server.handlers import STATIC_PREFIX_ENV_VAR
 from mlflow_guard import application, launch, supervisor, variables
 from mlflow_guard.answer import Problem
+from mlflow_guard.bounds import Bounded
 
 SETTINGS = "/ajax-api/3.0/mlflow/assistant/config"
 PATHS = sorted(
@@ -52,10 +53,11 @@ def told(app, path: str, method: str = "GET", headers=(), client: str = "10.1.1.
 
 
 @pytest.mark.parametrize("prefix", ["", "/ml"])
-def test_all_of_the_assistant_is_closed(monkeypatch, prefix):
+@pytest.mark.parametrize("around", [lambda app: app, Bounded], ids=["bare", "within its bounds"])
+def test_all_of_the_assistant_is_closed(monkeypatch, prefix, around):
     monkeypatch.setenv(STATIC_PREFIX_ENV_VAR, prefix)
     assert len(PATHS) >= 10
-    app = application.closed(fastapi_app.create_fastapi_app())
+    app = application.closed(around(fastapi_app.create_fastapi_app()))
     for path in PATHS:
         for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"):
             for client in ("127.0.0.1", "10.1.1.1"):
@@ -63,6 +65,11 @@ def test_all_of_the_assistant_is_closed(monkeypatch, prefix):
                 assert status == 403, (method, path)
                 assert method == "HEAD" or json.loads(body) == application.REFUSED
     assert told(app, f"{prefix}/health")[0] == 200
+
+
+def test_what_has_no_routes_is_not_served():
+    with pytest.raises(RuntimeError, match="cannot be closed"):
+        application.closed(lambda scope, receive, send: None)
 
 
 def test_it_is_open_where_it_is_asked_for(monkeypatch):

@@ -81,8 +81,17 @@ def closed(app: ASGIApp) -> ASGIApp:
     if is_asked_for():
         return NotByProxy(app)
     prefix = assistant_prefix()
-    if prefix and hasattr(app, "router"):
-        app.router.routes.insert(0, Mount(prefix, app=JSONResponse(REFUSED, status_code=403)))
+    if prefix:
+        routed(app).router.routes.insert(0, Mount(prefix, app=JSONResponse(REFUSED, status_code=403)))
+    return app
+
+
+def routed(app: ASGIApp) -> ASGIApp:
+    """The application that has the routes, inside of whatever is put around it."""
+    while not hasattr(app, "router"):
+        if not hasattr(app, "app"):
+            raise RuntimeError("the application has no routes, so the Assistant in it cannot be closed")
+        app = app.app
     return app
 
 
