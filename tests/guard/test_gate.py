@@ -73,7 +73,8 @@ def test_serve_becomes_the_server_and_shows_no_secret(deploy, cluster):
         environment = dict(line.split("=", 1) for line in lines if line)
         command = Path(f"/proc/{server}/cmdline").read_text()
         assert "uvicorn" in command
-        assert "mlflow_guard.web:app" in command
+        assert command.endswith("--factory\0mlflow_guard.application:create\0")
+        assert environment["MLFLOW_GUARD_APPLICATION"] == "mlflow_guard.web:app"
         assert HOSTILE not in command + json.dumps(environment, ensure_ascii=False)
         deployment.assert_no_secret(command + "\n".join(environment.values()))
         assert environment["MLFLOW_FLASK_SERVER_SECRET_KEY"] == secret
@@ -84,7 +85,7 @@ def test_serve_becomes_the_server_and_shows_no_secret(deploy, cluster):
         assert {"PGDATABASE", "PGOPTIONS"}.isdisjoint(environment)
         passfile = Path(environment["PGPASSFILE"])
         assert passfile.stat().st_mode & 0o777 == 0o600
-        assert passfile.parent == deployment.temporary
+        assert passfile.parent.parent == deployment.temporary
         assert deployment.run("check").codes == set()
         deployment.assert_no_secret((deployment.folder / "server.log").read_text())
     finally:
@@ -142,8 +143,9 @@ def test_serve_with_users_prefix_and_host_names(deploy, cluster):
     try:
         assert deployment.readiness()[1]["checked"] == ["server", "backend_store", "auth_store", "artifact_store"]
         assert cluster.execute("SELECT username FROM users", database=deployment.database) == [("admin",)]
-        assert HOSTILE not in (deployment.temporary / "basic_auth.ini").read_text()
-        assert (deployment.temporary / "basic_auth.ini").stat().st_mode & 0o777 == 0o600
+        [settings] = deployment.temporary.rglob("basic_auth.ini")
+        assert HOSTILE not in settings.read_text()
+        assert settings.stat().st_mode & 0o777 == 0o600
     finally:
         process.terminate()
         process.wait(30)

@@ -326,13 +326,14 @@ def test_derived_stores_go_their_own_way(store, one_statement, monkeypatch):
 def test_another_mlflow_is_left_as_it_is(monkeypatch):
     theirs = SqlAlchemyStore.log_batch, SqlAlchemyStore._log_metrics_once
     assert metrics.is_known()
-    monkeypatch.setattr(SqlAlchemyStore, "_log_model_metrics", lambda _self, _run_id, _metrics, _experiment_id: None)
-    assert metrics.shorten() == ["log_batch", "_log_metrics_once"]
-    monkeypatch.undo()
+    # What a fixture has put in place stays in place.
+    with monkeypatch.context() as changed:
+        changed.setattr(SqlAlchemyStore, "_log_model_metrics", lambda _self, _run_id, _metrics, _experiment_id: None)
+        assert metrics.shorten() == ["log_batch", "_log_metrics_once"]
     assert metrics.is_known()
-    monkeypatch.delattr(SqlAlchemyStore, "_update_latest_metrics_if_necessary")
-    assert metrics.shorten() == ["log_batch", "_log_metrics_once"]
-    monkeypatch.undo()
+    with monkeypatch.context() as changed:
+        changed.delattr(SqlAlchemyStore, "_update_latest_metrics_if_necessary")
+        assert metrics.shorten() == ["log_batch", "_log_metrics_once"]
     monkeypatch.setitem(known.KNOWN, "metrics", "of another release")
     assert metrics.shorten() == ["log_batch", "_log_metrics_once"]
     assert (SqlAlchemyStore.log_batch, SqlAlchemyStore._log_metrics_once) == theirs
