@@ -82,7 +82,7 @@ class Work(Handler):
         self.read_body(record)
         does = query.get("do", "answer") if query.get("at", backend.name) == backend.name else "answer"
         getattr(self, does)(record, float(query.get("seconds", 1)))
-        record["ended"] = time.time()
+        record["ended"] = record["ended"] or time.time()
 
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = handle_any
 
@@ -100,6 +100,8 @@ class Work(Handler):
 
     def sleep(self, record: dict, seconds: float) -> None:
         time.sleep(seconds)
+        # Before its client has the answer, since that may send the next request before this line would be reached.
+        record["ended"] = time.time()
         self.send(200, record)
 
     def close(self, _record: dict, _seconds: float) -> None:

@@ -58,7 +58,7 @@ def test_keys_are_the_same_for_the_same_files(copy):
         ("seaweedfs/requirements.txt", {"seaweedfs"}),
         ("load_balancer/Dockerfile", {"load_balancer"}),
         ("nfs/nfs-health", {"nfs"}),
-        ("common/rootfs", {"postgres", "seaweedfs", "load_balancer", "nfs", "mlflow_server"}),
+        ("common/rootfs", {"postgres", "minio", "seaweedfs", "load_balancer", "nfs", "mlflow_server"}),
         ("base/build-base", {"base"}),
     ],
 )
