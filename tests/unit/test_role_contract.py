@@ -201,3 +201,10 @@ def test_role_reads_no_other_roles_variables(role: str) -> None:
         # A name with a colon is one that `vars:` sets for a role that is included.
         used = {name for name in words & set(others) if f"{name}:" not in text}
         assert not used, f"{path.relative_to(ROOT)} reads {', '.join(f'{n} of {others[n]}' for n in sorted(used))}"
+
+
+@pytest.mark.parametrize("file", ["tasks/schema.yml", "templates/kubernetes.yml.j2"])
+def test_the_schema_step_is_the_same_on_both_platforms(file: str) -> None:
+    """Its words depend on several options; written twice, one of the platforms would lose one of them."""
+    text = (ROOT / "roles/mlflow_server" / file).read_text(encoding="utf-8")
+    assert "__mlflow_server_schema_step_argv" in text
