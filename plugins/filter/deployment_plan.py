@@ -65,7 +65,7 @@ def deployment_plan(
 ) -> dict[str, Any]:
     settings = plans.Settings(label, int(log_mb), int(host_memory_mb), memory_limits_mb or {})
     try:
-        return plans.put_together([(name, plan) for name, plan in components], settings)
+        return plans.put_together(list(components), settings)
     except plans.PlanError as error:
         # What Ansible makes of an error of a filter is more than a sentence.
         return {"problem": str(error)}

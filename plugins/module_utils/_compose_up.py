@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from typing import Any
 
 from ansible_collections.mlops.mlflow.plugins.module_utils._last_words import (
@@ -149,3 +150,8 @@ def complaint(text: str) -> str:
         if line and not PROGRESS.match(line) and line not in lines:
             lines.append(line)
     return " | ".join(last_words("\n".join(lines), count=2)) or "it gives no reason"
+
+
+def start(command: list[str], said: Any) -> subprocess.Popen:
+    """Compose beside this process, which looks at the containers meanwhile: the module's own way would wait for it."""
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said)

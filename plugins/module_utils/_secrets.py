@@ -54,7 +54,7 @@ class Decision(NamedTuple):
 def generate(kind: str) -> str:
     if kind == "fernet":
         return base64.urlsafe_b64encode(os.urandom(32)).decode()
-    return "".join(secrets.choice(LETTERS) for _ in range(32))
+    return "".join(secrets.choice(LETTERS) for _letter in range(32))
 
 
 def fingerprint(salt: str, name: str, value: str) -> str:

@@ -123,7 +123,7 @@ def command(docker: str, params: dict[str, Any]) -> list[str]:
     return words + (["--remove-orphans"] if params["whole"] else ["--", *params["services"]])
 
 
-def watch(engine: Engine, params: dict[str, Any], process: subprocess.Popen, before: list, said) -> str:
+def watch(engine: Engine, params: dict[str, Any], process: Any, before: list, said) -> str:
     """Look until all are of use; the reason where one never will be, or the time is over."""
     end = time.monotonic() + params["timeout"]
     marks, ends = {up.mark(each) for each in before}, {each["Id"]: each.get("RestartCount", 0) for each in before}
@@ -179,7 +179,7 @@ def main() -> None:
         engine.ask("rm", *half_made)
         before = [each for each in before if each["Id"] not in half_made]
     with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(command(docker, params), stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+        process = up.start(command(docker, params), said)
         try:
             reason = watch(engine, params, process, before, said)
         finally:

@@ -282,7 +282,7 @@ def known_mount(route: object) -> bool:
     application = getattr(route, "app", None)
     return (
         isinstance(route, Mount)
-        and type(application) is getattr(fastapi_app, WSGI, None)
+        and application.__class__ is getattr(fastapi_app, WSGI, None)
         and known.is_written_at(type(application).__call__, known.APPLICATION, f"{WSGI}.__call__")
         and known.is_known(WSGI)
     )
