@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import secrets
@@ -164,7 +165,12 @@ def test_the_role_refuses_data_of_another_version(images, tmp_path, version, wor
             "deployment_public_port": 5990,
             "deployment_home_root": str(tmp_path / "home"),
             "deployment_secrets_root": str(tmp_path / "secrets"),
-            "deployment_given_secrets": {"postgres_superuser_password": "a password of the test"},
+            # Data without the secrets that they may be encrypted with would be refused before.
+            "deployment_given_secrets": {
+                "postgres_superuser_password": "a password of the test",
+                "crypto_kek_passphrase": "a passphrase of the test",
+                "webhook_encryption_key": base64.urlsafe_b64encode(os.urandom(32)).decode(),
+            },
         }
         command = (f"{os.path.dirname(sys.executable)}/ansible-playbook", str(ROOT / "playbooks/local.yml"))
         done = run(*command, "--extra-vars", json.dumps(variables), check=False, timeout=300, cwd=ROOT)
