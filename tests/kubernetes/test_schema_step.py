@@ -98,5 +98,15 @@ def test_it_is_upgraded_when_this_is_said(variables, api, place, older) -> None:
     assert not servers(api, place) & before
 
 
+def test_a_destination_is_adopted_each_time_this_is_said(variables, api, place) -> None:
+    before, steps = servers(api, place), [step(api, place).metadata.uid]
+    for _time in range(2):
+        result, said = deploy(variables, mlflow_server_adopt_destination=True)
+        assert result.returncode == 0, said
+        steps.append(step(api, place).metadata.uid)
+    assert len(set(steps)) == 3, "the schema step was not carried out again"
+    assert servers(api, place) == before
+
+
 def _pod_of(api, place, job: str) -> str:
     return client.CoreV1Api(api).list_namespaced_pod(**place, label_selector=f"job-name={job}").items[0].metadata.name

@@ -144,6 +144,8 @@ def test_only_who_is_told_to_adopts_a_destination(plans) -> None:
     usual = ["schema", "--mode", "initialize", "--wait", "60"]
     assert words.pop("adopting") == [*usual[:3], "--adopt-destination", *usual[3:]]
     assert all(each == usual for each in words.values())
+    # A second time in a row nothing differs, and the step is there already: it is to be done because it is asked for.
+    assert {name: plan["asked"] for name, plan in plans.items() if plan["asked"]} == {"adopting": ["mlflow_server"]}
 
 
 def test_a_changed_argument_rolls_the_servers_only(tmp_path: Path) -> None:
