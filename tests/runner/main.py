@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 
-from tests.runner import docker
+from tests.runner import docker, versions
 from tests.runner.commands import Counts, StageFailed
 from tests.runner.stages import STAGES, Stage, note_leftovers
 
@@ -73,6 +73,7 @@ def main(words: list[str]) -> int:
             results.append((stage, counts, seconds))
             outcome = "failed" if counts.failed else "passed" if counts.passed else "skipped"
             print(f"--- {stage.name}: {outcome} after {seconds:.1f} s", flush=True)
+        met = versions.of_docker()
     finally:
         docker.end_if_started_here()
     ran = [stage for stage, _, _ in results]
@@ -80,6 +81,8 @@ def main(words: list[str]) -> int:
     totals = Counts()
     for _, counts, _ in results:
         totals.add(counts)
+    if met:
+        print(f"\nMet: {versions.line(met)}")
     print(f"\n{totals.passed} passed, {totals.failed} failed, {totals.skipped} skipped")
     sys.stdout.flush()
     return 1 if totals.failed or not totals.passed else 0

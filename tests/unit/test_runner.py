@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runner import docker, stages
+from tests.runner import docker, stages, versions
 
 
 @pytest.fixture
@@ -63,3 +63,21 @@ def test_a_scenario_that_does_not_come_to_its_end_is_taken_away(home, monkeypatc
     else:
         assert stages.molecule("local").failed == 1
     assert asked == ["test", "destroy"]
+
+
+def test_what_a_run_met_is_told_in_a_line() -> None:
+    engine = {"Components": [{"Name": "Engine", "Version": "20.10"}, {"Name": "docker-init", "Version": "0.19"}]}
+    title, version = "org.opencontainers.image.title", "org.opencontainers.image.version"
+    labels = [
+        {"mlops.mlflow.component": "minio", title: "MinIO", version: "2"},
+        {"mlops.mlflow.component": "minio", title: "MinIO", version: "1"},
+        {"mlops.mlflow.component": "base", title: "Debian"},
+        {title: "somebody else's", version: "1"},
+        None,
+    ]
+    met = versions.of_engine(engine) | versions.of_images(labels)
+    assert versions.line(met) == "Docker Engine 20.10, MinIO 1 and 2"
+
+
+def test_an_engine_that_tells_nothing_of_its_parts_is_no_fault() -> None:
+    assert versions.of_engine({"Components": None}) == {}
