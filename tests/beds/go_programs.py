@@ -55,6 +55,8 @@ class Program:
     constants: tuple[str, ...] = ()
     tags: str = ""
     cgo: bool = False
+    # What a C library's headers are in, by a file of theirs: (file, package of Debian's).
+    headers: tuple[tuple[str, str], ...] = ()
     # Modules in place of others, as in go.mod: "NAME => NAME VERSION".
     replaces: tuple[str, ...] = ()
     # The version of modules that lie beside this one in its repository and have no version in its go.mod.
@@ -143,6 +145,32 @@ PROGRAMS = {
         Program("coredns", "github.com/coredns/coredns", "v1.13.1", packages=("",), files=("coredns",)),
         Program("kube-router", "github.com/cloudnativelabs/kube-router/v2", "v2.1.0", packages=("cmd/kube-router",)),
         Program("metrics-server", "sigs.k8s.io/metrics-server", "v0.8.0", packages=("cmd/metrics-server",)),
+        # Docker Engine, the plugin Compose, and the runc that goes with them: Debian 12's is too old.
+        Program(
+            name="docker-engine",
+            module="github.com/moby/moby/v2",
+            version="v2.0.0-beta.24",
+            packages=("cmd/dockerd", "cmd/docker-proxy"),
+            constants=_constants("github.com/moby/moby/v2/dockerversion", Version="29.9.3"),
+        ),
+        Program(
+            name="docker-compose",
+            module="github.com/docker/compose/v5",
+            version="v5.1.0",
+            packages=("cmd",),
+            files=("docker-compose",),
+            constants=_constants("github.com/docker/compose/v5/internal", Version="v5.1.0"),
+        ),
+        Program(
+            name="runc",
+            module="github.com/opencontainers/runc",
+            version="v1.5.3",
+            packages=("",),
+            files=("runc",),
+            tags="seccomp",
+            cgo=True,
+            headers=(("/usr/include/seccomp.h", "libseccomp-dev"), ("/usr/bin/pkg-config", "pkg-config")),
+        ),
         Program(
             name="storage-provisioner",
             module="sigs.k8s.io/sig-storage-lib-external-provisioner/v13",
@@ -391,7 +419,7 @@ def outputs(program: Program) -> list[tuple[str, list[str]]]:
 def _build(program: Program, go: Go, count: str) -> None:
     say(f"Building {program.name} {program.version} with Go {go.version} ({count})")
     if program.cgo:
-        absent = missing(COMPILER)
+        absent = missing({**COMPILER, **dict(program.headers)})
         if absent:
             install(absent)
     began = time.monotonic()

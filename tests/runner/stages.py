@@ -135,9 +135,9 @@ def bed(name: str = "kubernetes") -> Counts:
     return pytest(f"tests/beds/{name}")
 
 
-def fresh(test: str) -> Counts:
+def fresh(test: str, processes: int = 2) -> Counts:
     docker.provide()
-    return pytest(f"tests/beds/fresh/test_fresh.py::{test}", "--numprocesses=2")
+    return pytest(f"tests/beds/fresh/{test}", f"--numprocesses={processes}")
 
 
 def leftovers(scenario: str) -> list[str]:
@@ -202,6 +202,7 @@ class Stage:
 # Together with the others it would not fit into an hour on two cores with nothing in the cache.
 NODE = "it builds a Kubernetes node from source and takes a quarter of an hour"
 MACHINE = "it boots machines with kernels of their own, which start MLflow slowly"
+ENGINES = "it builds the newest Docker from source, and deploys on three releases of it"
 ON_REQUEST = {"k8s": NODE}
 OTHER_STORE = "every run meets each store in one scenario, and this is the same scenario on the other one"
 
@@ -225,12 +226,20 @@ STAGES = [
         for scenario in SCENARIOS
     ),
     # They take the images of a deployment, so they come after them.
-    Stage("fresh", "the README's first commands on bare machines", lambda: fresh("test_without_systemd")),
+    Stage(
+        "fresh", "the README's first commands on bare machines", lambda: fresh("test_fresh.py::test_without_systemd")
+    ),
     Stage(
         "fresh-systemd",
         "the same on a test machine with systemd",
-        lambda: fresh("test_with_systemd"),
+        lambda: fresh("test_fresh.py::test_with_systemd"),
         on_request=MACHINE,
+    ),
+    Stage(
+        "engines",
+        "single-az and multi-az on Docker Engine 20.10, 26.1 and 29",
+        lambda: fresh("test_engines.py", processes=0),
+        on_request=ENGINES,
     ),
     Stage("bed", "the Kubernetes node of the tests, where there can be one", bed, on_request=NODE),
     Stage("machine", "the test machines, and single-az on one by SSH", lambda: bed("machine"), on_request=MACHINE),

@@ -7,70 +7,23 @@ pytest -n 2 tests/beds/fresh; as root.
 
 from __future__ import annotations
 
-import json
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Protocol
 
 import pytest
 
 from tests.beds.commands import BedFailed, say
 from tests.beds.fresh import host, machine, root
+from tests.beds.fresh.places import HEALTH, PATIENCE, STOP, Place, Shared, destroy, run
 from tests.beds.fresh.readme import first_commands
-from tests.beds.machine.remote import ansible
 from tests.runner.commands import ROOT
 
-COMPONENTS = ["postgres", "object_store", "mlflow_server"]
 SUITES = ["bookworm", "trixie"]
-COMMANDS_SECONDS = 1500
 # What the README's commands have to bring, or what an earlier deployment would have left.
 ABSENT = """\
 for each in docker dockerd git make python3; do command -v $each; done
 ls -d /root/.cache /root/.config /root/mlops.mlflow 2>/dev/null || true
 """
-# The places share two processors, so MLflow starts slowly.
-PATIENCE = "-e deployment_wait_timeout=900"
-HEALTH = "python3 -c 'import urllib.request as u; print(u.urlopen(\"http://localhost:5000/health\").status)'"
 PACKAGES = "dpkg-query --show --showformat '${db:Status-Status} ' docker.io docker-compose"
-
-
-class Place(Protocol):
-    name: str
-
-    def command(self, line: str, **variables: str) -> list[str]: ...
-
-
-class Shared:
-    """What is made once: the tree under test, and the images of a deployment, which take most of a first one's time."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        host.copy_of_the_tree(folder)
-        record = folder / "images.json"
-        chosen = {"images_components": COMPONENTS, "images_record": str(record)}
-        ansible("tests/beds/images.yml", f"--extra-vars={json.dumps(chosen)}")
-        made = json.loads(record.read_text(encoding="utf-8"))["components"].values()
-        self.images = [each["reference"] for each in made]
-
-
-@pytest.fixture(scope="session")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Shared:
-    return Shared(tmp_path_factory.mktemp("shared"))
-
-
-def run(place: Place, line: str, **variables: str) -> str:
-    """What a command says, which can be read in this file for as long as it runs."""
-    log = root.FOLDER / f"{place.name}.said"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w", encoding="utf-8") as output:
-        # `timeout` ends the command, and its output is there all the same.
-        command = ["timeout", str(COMMANDS_SECONDS), *place.command(line, **variables)]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, check=False)
-    said = log.read_text(encoding="utf-8", errors="replace")
-    log.unlink()
-    assert done.returncode == 0, f"`{line}` ended with {done.returncode}:\n{said[-8000:]}"
-    return said.strip()
 
 
 def skip_unless(check) -> None:
@@ -89,22 +42,8 @@ def from_the_readme_to_nothing_left(place: Place, **variables: str) -> None:
     assert run(place, HEALTH) == "200"
     assert run(place, PACKAGES) == "installed installed"
 
-    run(place, "cd mlops.mlflow && make destroy")
-    for listed in ("ps --all", "volume ls", "network ls"):
-        assert run(place, f"docker {listed} --quiet --filter label=mlops.mlflow.deployment") == ""
-    assert run(place, "ls ~/.local/share/mlops.mlflow ~/.config/mlops.mlflow/localhost 2>/dev/null || true") == ""
+    destroy(place)
     say("Nothing is left")
-
-
-@pytest.fixture(scope="session")
-def archive(shared: Shared) -> str:
-    host.save_images(shared.images, shared.folder)
-    return f"{PATIENCE} -e images_archive={host.SOURCE}/{host.ARCHIVE}"
-
-
-@pytest.fixture(scope="session")
-def possible() -> None:
-    skip_unless(root.check)
 
 
 @pytest.fixture(params=SUITES)
@@ -113,8 +52,6 @@ def bare(request: pytest.FixtureRequest, possible: None, shared: Shared, archive
         yield found
 
 
-# An engine that ends removes its file.
-STOP = "kill $(cat /run/docker.pid) && while test -e /run/docker.pid; do sleep 0.2; done"
 # Without the folders of system administrators, as cron and others have it.
 SETTINGS = {
     "PATH": "/root/mlops.mlflow/.venv/bin:/usr/local/bin:/usr/bin:/bin",
