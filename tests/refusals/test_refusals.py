@@ -72,6 +72,9 @@ CASES = [
         {"deployment_memory_limits_mb": {"postgres": "big"}},
         ["deployment_memory_limits_mb", "'big'", "a number from 1"],
     ),
+    # --- Docker
+    Case("docker_engine_minimum_version=99.0", ["docker_engine_minimum_version", "99.0", "upgrade the engine"]),
+    Case("docker_compose_minimum_version=2.0", ["docker_compose_minimum_version", "2.0", "2.18.0"]),
     # --- the images
     Case("images_supply=download", ["images_supply", "download", "build"]),
     Case("images_postgres_reference=postgres", ["images_postgres_reference", "postgres", "registry"]),
