@@ -110,7 +110,9 @@ def pytest(*arguments: str, **variables: str) -> Counts:
     """Run pytest and count its tests; none at all is a failure."""
     with scratch() as folder:
         report = folder / "report.xml"
-        command = ["python", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", *arguments]
+        # What takes long is named: a whole run has a time to keep to.
+        slowest = ["--durations=10", "--durations-min=10"]
+        command = ["python", "-m", "pytest", "-q", "-p", "no:cacheprovider", *slowest, f"--junitxml={report}", *arguments]
         succeeded = run(command, **variables)
         if not report.exists():
             raise StageFailed("pytest ended before it wrote its report; see above.")
