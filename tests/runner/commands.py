@@ -112,7 +112,8 @@ def pytest(*arguments: str, **variables: str) -> Counts:
         report = folder / "report.xml"
         # What takes long is named: a whole run has a time to keep to.
         slowest = ["--durations=10", "--durations-min=10"]
-        command = ["python", "-m", "pytest", "-q", "-p", "no:cacheprovider", *slowest, f"--junitxml={report}", *arguments]
+        usual = ["-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
+        command = ["python", "-m", "pytest", *usual, *slowest, *arguments]
         succeeded = run(command, **variables)
         if not report.exists():
             raise StageFailed("pytest ended before it wrote its report; see above.")

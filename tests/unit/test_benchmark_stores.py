@@ -9,17 +9,35 @@ import pytest
 from tests.benchmark import stores
 
 SAMPLES = {
-    "S3": {"large_up": [10.0, 30.0, 20.0], "large_down": [8.0], "small_up": [1.0, 3.0], "small_down": [4.0]},
-    "NFS": {"large_up": [40.0, 40.0, 41.0], "large_down": [2.0], "small_up": [1.0], "small_down": [6.0]},
+    "S3": {
+        "large_up": [10.0, 30.0, 20.0],
+        "large_down": [8.0],
+        "small_up": [1.0, 3.0],
+        "small_down": [4.0],
+        "deploy": [40.0],
+    },
+    "NFS": {
+        "large_up": [40.0, 40.0, 41.0],
+        "large_down": [2.0],
+        "small_up": [1.0],
+        "small_down": [6.0],
+        "deploy": [60.0],
+        "memory": [9.0],
+    },
 }
 MEANINGS = stores.kinds(stores.arguments(["--large", "16", "--small", "9"]))
 
 
 def test_a_row_has_medians_their_spread_and_the_ratio():
     rows = stores.table(SAMPLES, MEANINGS).splitlines()[2:]
-    assert rows[0] == "| 1 file of 16 MiB, up | 20.0 (10.0 to 30.0) | 40.0 (40.0 to 41.0) | 2.00 |"
-    assert rows[1] == "| 1 file of 16 MiB, down | 8.0 (8.0 to 8.0) | 2.0 (2.0 to 2.0) | 0.25 |"
-    assert [row.split(" | ")[0] for row in rows[2:]] == ["| 9 files of 64 KiB, up", "| 9 files of 64 KiB, down"]
+    assert rows[0] == "| 1 file of 16 MiB, up, MB/s | 20.0 (10.0 to 30.0) | 40.0 (40.0 to 41.0) | 2.00 |"
+    assert rows[1] == "| 1 file of 16 MiB, down, MB/s | 8.0 (8.0 to 8.0) | 2.0 (2.0 to 2.0) | 0.25 |"
+    assert [row.split(" | ")[0] for row in rows[2:]] == [
+        "| 9 files of 64 KiB, up, MB/s",
+        "| 9 files of 64 KiB, down, MB/s",
+        "| deploying, s",
+    ]
+    assert rows[4] == "| deploying, s | 40.0 (40.0 to 40.0) | 60.0 (60.0 to 60.0) | 1.50 |"
 
 
 def test_the_plot_names_both_stores_and_is_the_same_every_time(tmp_path):
