@@ -24,9 +24,11 @@ help:
 	@printf '%s\n' 'Deployments, each ends with a verification by real training:'
 	@for name in $(DEPLOYMENTS); do printf '  make %s\n' "$$name"; done
 	@printf '%s\n' \
+		'  make minikube   start a Kubernetes cluster of minikube, and deploy there' \
 		'' \
 		'  make verify     verify the running deployment again' \
 		'  make destroy    take down what is deployed, and everything that belongs to it' \
+		'  make destroy minikube-delete  the cluster as well' \
 		'  make resilience break the running deployment under load, and print what its clients noticed' \
 		'  make campaign   deploy, test, break and destroy one deployment after the other; a page shows them side by side' \
 		'  make scalability  print and plot throughput for 1, 2 and 4 servers' \
@@ -49,6 +51,16 @@ venv:
 .PHONY: $(DEPLOYMENTS)
 $(DEPLOYMENTS): venv
 	ansible-playbook playbooks/$@.yml playbooks/verify.yml $(ARGS)
+
+# A cluster of one's own, and MLflow on it.
+.PHONY: minikube
+minikube: venv
+	ansible-playbook playbooks/minikube.yml playbooks/k8s.yml playbooks/verify.yml $(ARGS)
+
+# As a second word after destroy: `make destroy minikube-delete`.
+.PHONY: minikube-delete
+minikube-delete: venv
+	ansible-playbook playbooks/minikube.yml --tags delete $(ARGS)
 
 .PHONY: verify destroy
 verify destroy: venv

@@ -26,10 +26,12 @@ DEFAULTS = {
     "containers": [],  # lines of `docker ps` on the public port
     "start_fails": None,  # exit code and text
     "load_does_nothing": False,
+    "privileged": 'exec: "/no-such-program": stat /no-such-program: no such file or directory: unknown.',
+    "api": "",  # where the API server is that new contexts lead to
 }
 START = {
     "--profile", "--interactive", "--wait-timeout", "--driver", "--cpus", "--memory", "--disk-size", "--ports",
-    "--kubernetes-version", "--image-mirror-country",
+    "--kubernetes-version", "--image-mirror-country", "--nodes", "--wait",
 }  # fmt: skip
 START_SWITCHES = {"--keep-context", "--force"}
 RUNNING = {"Host": "Running", "Kubelet": "Running", "APIServer": "Running", "Kubeconfig": "Configured"}
@@ -113,7 +115,11 @@ def status(words: list[str]) -> None:
     if state["status"] is None:  # the machine behind the profile is gone
         leave(0, out="null")
     code = 0 if state["status"] == RUNNING else 7 if state["status"]["Host"] != "Running" else 2
-    leave(code, out=json.dumps({"Name": name, **state["status"], "Worker": False}))
+    found = [{"Name": name, **state["status"], "Worker": False}]
+    for each in json.loads(profile_path(name).read_text())["Nodes"][1:]:
+        worker = {"APIServer": "Irrelevant", "Kubeconfig": "Irrelevant"}
+        found.append({"Name": f"{name}-{each['Name']}", **state["status"], **worker, "Worker": True})
+    leave(code, out=json.dumps(found if found[1:] else found[0]))
 
 
 def megabytes(text: str) -> int:
@@ -131,6 +137,7 @@ def start(words: list[str]) -> None:
         leave(57, 'X Exiting due to DRV_AS_ROOT: The "docker" driver should not be used with root privileges.')
     if scenario()["start_fails"]:
         leave(*scenario()["start_fails"])
+    write_kubeconfig(Path(os.environ["HOME"]), name, scenario()["api"])
     if profile_path(name).exists():
         config, images = json.loads(profile_path(name).read_text()), load(name)["images"]
     else:
@@ -153,7 +160,52 @@ def new_config(name: str, options: dict) -> dict:
         "DiskSize": megabytes(options["--disk-size"]),
         "ExposedPorts": ports.split(",") if ports else None,
         "KubernetesConfig": {"KubernetesVersion": options.get("--kubernetes-version", "v1.37.0")},
+        "Nodes": nodes(int(options.get("--nodes", "1"))),
+        "Addons": {"default-storageclass": True, "storage-provisioner": True},
     }
+
+
+def nodes(number: int) -> list[dict]:
+    first = {"Name": "", "ControlPlane": True, "Worker": True}
+    return [first] + [{"Name": f"m{each:02}", "ControlPlane": False, "Worker": True} for each in range(2, number + 1)]
+
+
+def node(words: list[str]) -> None:
+    options, rest = parse(words, {"--profile"})
+    if rest != ["add"]:
+        usage(f"node {rest}")
+    config = json.loads(profile_path(options["--profile"]).read_text())
+    if config["ExposedPorts"]:
+        leave(80, "X Exiting due to GUEST_NODE_ADD: failed to add node: port is already allocated")
+    config["Nodes"] = nodes(len(config["Nodes"]) + 1)
+    profile_path(options["--profile"]).write_text(json.dumps(config))
+    leave(0)
+
+
+def addons(words: list[str]) -> None:
+    options, rest = parse(words, {"--profile"})
+    if len(rest) != 2 or rest[0] != "enable":
+        usage(f"addons {rest}")
+    config = json.loads(profile_path(options["--profile"]).read_text())
+    config["Addons"][rest[1]] = True
+    profile_path(options["--profile"]).write_text(json.dumps(config))
+    leave(0)
+
+
+def write_kubeconfig(home: Path, name: str, server: str) -> None:
+    """The context of a cluster, as minikube signs it."""
+    signed = [{"name": "context_info", "extension": {"provider": "minikube.sigs.k8s.io", "version": "v1.39.0"}}]
+    context = {"cluster": name, "user": name, "namespace": "default", "extensions": signed}
+    text = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": name, "cluster": {"server": server}}],
+        "users": [{"name": name, "user": {}}],
+        "contexts": [{"name": name, "context": context}],
+        "current-context": "",
+    }
+    (home / ".kube").mkdir(parents=True, exist_ok=True)
+    (home / ".kube/config").write_text(json.dumps(text))
 
 
 def change(words: list[str], target: dict) -> None:
@@ -203,13 +255,21 @@ def engine(words: list[str]) -> None:
     answer = scenario()[PROGRAM]
     if words[0] == "info":
         leave(1, answer) if isinstance(answer, str) else leave(0, out=json.dumps(answer))
+    if words[0] == "import":
+        leave(0, out="sha256:" + "0" * 64)
+    if words[0] == "run":
+        leave(127, f"{PROGRAM}: Error response from daemon: {scenario()['privileged']}")
+    if words[0] == "rmi":
+        leave(0, out=f"Untagged: {words[1]}")
+    if words[:2] == ["ps", "--all"]:  # for a load balancer, which no stand-in starts
+        leave(0)
     if words[0] == "ps":
         own = [
             path.stem
             for path in HOME.glob("machines/*.json")
             if (json.loads(path.read_text())["status"] or STOPPED)["Host"] == "Running"
         ]
-        leave(0, out="\n".join(scenario()["containers"] + own))
+        leave(0, out="\n".join(scenario()["containers"] + [f"{name},,{name}," for name in own]))
     if words[:2] == ["image", "inspect"] and PROGRAM == "docker":
         known = words[2] in scenario()["docker_images"]
         leave(0, out="[{}]") if known else leave(1, f"Error: No such image: {words[2]}", "[]")
@@ -235,6 +295,8 @@ def main() -> None:
         "delete": delete,
         "image": image,
         "ip": ip,
+        "node": node,
+        "addons": addons,
     }
     if not words or words[0] not in commands:
         usage(f"unknown command {words}")

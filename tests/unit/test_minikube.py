@@ -28,12 +28,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.minikube import stand_in
+from tests.minikube import api, compare, stand_in
 
 ROOT = Path(__file__).resolve().parents[2]
 STAND_IN = ROOT / "tests/minikube/stand_in.py"
-NEEDED = ["sh", "uname", "tar", "rmdir", "env", "mkdir", "chmod", "rm", "sleep", "cat", "echo"]
-CHANGES = ("minikube start", "minikube stop", "minikube delete", "minikube unpause", "minikube image load")
+NEEDED = ["sh", "uname", "tar", "rmdir", "env", "mkdir", "chmod", "rm", "sleep", "cat", "echo", "df"]
+CHANGES = tuple(f"minikube {word}" for word in ("start", "stop", "delete", "unpause", "image load", "node", "addons"))
 CONFIG = {
     "Name": "mlflow",
     "Driver": "docker",
@@ -41,9 +41,12 @@ CONFIG = {
     "Memory": 4096,
     "DiskSize": 20000,
     "KubernetesConfig": {"KubernetesVersion": "v1.37.0"},
+    "Nodes": stand_in.nodes(1),
+    "Addons": {},
 }
-START = "minikube start --profile=mlflow --interactive=false --keep-context --wait-timeout=360s"
+START = "minikube start --profile=mlflow --interactive=false --keep-context --wait=all --wait-timeout=360s"
 SIZES = "--cpus=2 --memory=4096mb --disk-size=20000mb"
+RANCHER = "minikube addons enable storage-provisioner-rancher --profile=mlflow"
 STOP, DELETE = "minikube stop --profile=mlflow", "minikube delete --profile=mlflow"
 IMAGE = "mlops-mlflow/postgres:15-abc"
 
@@ -64,7 +67,6 @@ class Host:
     url: str = ""
 
 
-
 # All of them are given at once: each has a message of its own.
 BAD = {
     "minikube_profile": ("My_Cluster", "lower-case"),
@@ -72,6 +74,9 @@ BAD = {
     "minikube_checksum": ("abc", "64"),
     "minikube_release_url": ("http://example.com/x", "https://"),
     "minikube_cpus": (1, "at least 2"),
+    "minikube_nodes": (0, "1 to 20"),
+    "minikube_zones": (["a b"], "zone-a"),
+    "minikube_addons": (["No Name"], "metrics-server"),
     "minikube_memory_mb": (1024, "1800"),
     "minikube_disk_size_mb": (100, "2000"),
     "minikube_kubernetes_version": ("new", "1.34"),
@@ -112,8 +117,33 @@ REFUSED = {
     "many-cpus": Host({"minikube_cpus": 64}, refused=("minikube_cpus", "64", "Docker has 4", "less")),
     "big": Host({"minikube_memory_mb": 65536}, refused=("minikube_memory_mb", "65536", "16384", "less")),
     "port-of-a-process": Host({"minikube_public_port": "TAKEN"}, refused=("minikube_public_port", "stop it")),
+    "port-of-another-cluster": Host(
+        scenario={"containers": ["other,,other,"]},
+        refused=("minikube_public_port", "the cluster other of minikube", "minikube stop --profile=other"),
+    ),
+    "port-of-another-load-balancer": Host(
+        scenario={"containers": ["other-load-balancer,,,other"]},
+        refused=("minikube_public_port", "minikube stop --profile=other"),
+    ),
+    "not-privileged": Host(
+        scenario={"privileged": "runc did not terminate successfully: unable to apply caps: operation not permitted"},
+        refused=("privileged", "Docker", "unable to apply caps", "minikube_driver"),
+    ),
+    "too-many-nodes": Host({"minikube_nodes": 5}, refused=("4096 for each of 5 nodes", "Docker has 16384")),
+    "more-zones-than-nodes": Host({"minikube_zones": ["a", "b"]}, refused=("minikube_zones has 2", "minikube_nodes=1")),
+    "podman-with-nodes": Host(
+        {"minikube_nodes": 2}, programs=("minikube", "podman"), refused=("minikube_nodes is 2", "Podman", "docker")
+    ),
+    "further-node": Host(
+        {"minikube_nodes": 2}, cluster=stand_in.RUNNING, refused=("minikube_nodes is 2, it has 1", "published port")
+    ),
+    "fewer-nodes": Host(
+        cluster=stand_in.RUNNING,
+        config={"Nodes": stand_in.nodes(3), "ExposedPorts": None},
+        refused=("minikube_nodes is 1, it has 3", "minikube_recreate_enabled"),
+    ),
     "port-of-a-deployment": Host(
-        scenario={"containers": ["mlflow-local-server-1 local"]},
+        scenario={"containers": ["mlflow-local-server-1,local,,"]},
         refused=("minikube_public_port", "deployment local", "destroy.yml -e deployment=local"),
     ),
     "other": Host(
@@ -157,6 +187,12 @@ FAILED = {
         refused=("exit code 23", "RSRC_INSUFFICIENT_CONTAINER_MEMORY: docker has too little", "minikube_memory_mb"),
         calls=(f"{START} --driver=docker {SIZES} --ports=PORTS",),
     ),
+    "takes-no-pods": Host(
+        {"minikube_wait_timeout": 61, "stand_in_ready_seconds": 1},
+        {"missing": ["mlflow", "dns", "volumes"]},
+        cluster=stand_in.RUNNING,
+        refused=("node mlflow is not ready", "network not ready", "DNS", "minikube-hostpath", "61 seconds"),
+    ),
     "load-does-nothing": Host(
         {"minikube_images": [IMAGE]},
         {"docker_images": [IMAGE], "load_does_nothing": True},
@@ -177,6 +213,32 @@ DONE = {
         programs=("minikube", "podman"),
         calls=(f"{START} --driver=podman {SIZES} --ports=PORTS",),
         url="http://localhost:PORT",
+    ),
+    "addons": Host(
+        {"minikube_addons": ["metrics-server", "ingress"]},
+        cluster=stand_in.RUNNING,
+        config={"Addons": {"ingress": True}},
+        calls=("minikube addons enable metrics-server --profile=mlflow",),
+        url="http://localhost:PORT",
+    ),
+    "kvm2-with-nodes": Host(
+        {"minikube_driver": "kvm2", "stand_in_kvm": "/dev/null", "minikube_nodes": 2},
+        programs=("minikube", "virsh"),
+        calls=(f"{START} --driver=kvm2 {SIZES} --nodes=2", RANCHER),
+        url="http://192.168.39.7:30500",
+    ),
+    "kvm2-with-a-further-node": Host(
+        {"minikube_driver": "kvm2", "stand_in_kvm": "/dev/null", "minikube_nodes": 3},
+        programs=("minikube", "virsh"),
+        cluster=stand_in.STOPPED,
+        config={
+            "Driver": "kvm2",
+            "ExposedPorts": None,
+            "Nodes": stand_in.nodes(2),
+            "Addons": {"storage-provisioner-rancher": True},
+        },
+        calls=(START, "minikube node add --profile=mlflow"),
+        url="http://192.168.39.7:30500",
     ),
     "kvm2": Host(
         {"minikube_driver": "kvm2", "stand_in_kvm": "/dev/null", "minikube_kubernetes_version": "1.34.0"},
@@ -201,9 +263,7 @@ DONE = {
         cluster=stand_in.RUNNING,
         url="http://localhost:PORT",
     ),
-    "paused": Host(
-        cluster=stand_in.PAUSED, calls=("minikube unpause --profile=mlflow",), url="http://localhost:PORT"
-    ),
+    "paused": Host(cluster=stand_in.PAUSED, calls=("minikube unpause --profile=mlflow",), url="http://localhost:PORT"),
     "unhealthy": Host(cluster=stand_in.UNHEALTHY, calls=(START,), url="http://localhost:PORT"),
     "stop-paused": Host({"minikube_state": "stopped"}, cluster=stand_in.PAUSED, calls=(STOP,)),
     "delete-nothing": Host({"minikube_state": "absent"}, programs=("docker",)),
@@ -228,7 +288,7 @@ def put_stand_in(program: Path) -> None:
     program.chmod(0o755)
 
 
-def make(host: Host, home: Path, port: int, taken: int, archive: Path) -> dict:
+def make(host: Host, home: Path, port: int, taken: int, archive: Path, server: str) -> dict:
     """Lay the machine out below its home folder, and say what Ansible has to know of it."""
     bin_dir = home / "programs"
     bin_dir.mkdir(parents=True)
@@ -236,8 +296,9 @@ def make(host: Host, home: Path, port: int, taken: int, archive: Path) -> dict:
         (bin_dir / name).symlink_to(shutil.which(name) or sys.exit(f"there is no {name}"))
     for name in ("id", *host.programs):
         put_stand_in(bin_dir / name)
-    (home / "scenario.json").write_text(json.dumps(host.scenario))
+    (home / "scenario.json").write_text(json.dumps({**host.scenario, "api": f"{server}/{home.name}"}))
     if host.cluster is not None:
+        stand_in.write_kubeconfig(home, "mlflow", f"{server}/{home.name}")
         config = {**CONFIG, "ExposedPorts": [f"127.0.0.1:{port}:30500"], **host.config} if host.cluster else None
         path = home / "profiles/mlflow/config.json"
         path.parent.mkdir(parents=True)
@@ -330,10 +391,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         entry = tarfile.TarInfo("manifest.json")
         entry.size = len(text)
         tar.addfile(entry, io.BytesIO(text))
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port, taken = free_port(), server.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as other, api.servers(folder) as server:
+        port, taken = free_port(), other.getsockname()[1]
         homes = {name: folder / name for name in HOSTS}
-        hosts = {name: make(host, homes[name], port, taken, archive) for name, host in HOSTS.items()}
+        hosts = {name: make(host, homes[name], port, taken, archive, server) for name, host in HOSTS.items()}
         inventory = folder / "hosts.json"
         inventory.write_text(json.dumps({"all": {"hosts": hosts}}))
         run = ansible("tests/minikube/role.yml", "--inventory", str(inventory), "--forks=4", home=folder)
@@ -398,11 +459,17 @@ def releases(tmp_path: Path) -> Iterator[str]:
         server.shutdown()
 
 
-def test_life_of_a_cluster_by_the_playbook(tmp_path: Path, releases: str) -> None:
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    with api.servers(tmp_path) as address:
+        yield address
+
+
+def test_life_of_a_cluster_by_the_playbook(tmp_path: Path, releases: str, server: str) -> None:
     """From a machine without minikube: what would be done, start, again, stop, start, open, delete."""
     home = tmp_path / "machine"
     port = free_port()
-    variables = make(Host(programs=("docker",)), home, port, 0, tmp_path)
+    variables = make(Host(programs=("docker",)), home, port, 0, tmp_path, server)
     program = home / ".local/share/mlops.mlflow/bin/minikube"
     environment = {"PATH": variables["stand_in_path"], "HOME": str(home), "MINIKUBE_HOME": str(home)}
     words = [
@@ -444,7 +511,7 @@ def answer_once(server: socket.socket) -> None:
 
 def test_a_program_that_is_not_the_published_one_is_not_kept(tmp_path: Path, releases: str) -> None:
     home = tmp_path / "machine"
-    variables = make(Host(programs=("docker",)), home, free_port(), 0, tmp_path)
+    variables = make(Host(programs=("docker",)), home, free_port(), 0, tmp_path, "")
     environment = {"PATH": variables["stand_in_path"], "HOME": str(home), "MINIKUBE_HOME": str(home)}
     chosen = {"release_url": releases, "state": "present", "checksum": "0" * 64}
     words = [word for key, value in chosen.items() for word in ("-e", f"minikube_{key}={value}")]
@@ -453,3 +520,23 @@ def test_a_program_that_is_not_the_published_one_is_not_kept(tmp_path: Path, rel
     assert "could not be downloaded" in message
     assert "minikube_checksum" in message
     assert not (home / ".local/share/mlops.mlflow/bin/minikube").exists()
+
+
+@pytest.mark.parametrize(
+    ("real", "mine", "different"),
+    [
+        ({"Name": "a", "Config": {"CPUs": 2, "New": 1}}, {"Name": "b", "Config": {"CPUs": 4}}, 0),
+        ({"Config": {"ExposedPorts": ["x"]}}, {"Config": {"ExposedPorts": None}}, 0),
+        ([{"Host": "Running"}], [{"Host": "Stopped"}], 0),
+        ([], [{"Host": "Stopped"}], 0),
+        ({"CPUs": 2}, {"CPUs": "2"}, 1),
+        ({"Name": "a"}, {"Name": "a", "Invented": 1, "Also": 2}, 2),
+        ([{"Host": "Running"}], {"Host": "Running"}, 1),
+        ({"Addons": {"ingress": True}}, {"Addons": {"dashboard": True}}, 0),
+    ],
+)
+def test_the_comparison_with_a_real_one_finds_differences(real: object, mine: object, different: int) -> None:
+    words = ["x", "--output=json"]
+    found = compare.compared(words, (0, json.dumps(real)), (0, json.dumps(mine)))
+    assert len(found) == different
+    assert len(compare.compared(words, (85, ""), (0, json.dumps(mine)))) == 1

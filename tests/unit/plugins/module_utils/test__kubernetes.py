@@ -39,6 +39,9 @@ def test_a_missing_file_is_named(tmp_path) -> None:
 CLUSTERS = "apiVersion: v1\nkind: Config\nclusters: [{name: c, cluster: {server: 'https://127.0.0.1:1'}}]\n"
 CONTEXT = "contexts: [{name: mlflow, context: {cluster: c, user: u}}]\nusers: [{name: u, user: {token: t}}]\n"
 EXEC_USER = "users: [{name: u, user: {exec: {apiVersion: client.authentication.k8s.io/v1, command: /nonexistent}}}]\n"
+DEAD_CLUSTER = "clusters: [{name: dead, cluster: {server: 'https://127.0.0.1:9'}}]\n"
+DEAD = "kind: Config\n" + DEAD_CLUSTER + "contexts: [{name: dead, context: {cluster: dead, user: dead}}]\n"
+LOST = "kind: Config\ncontexts: [{name: lost, context: {cluster: lost, user: lost}}]\n"
 
 
 @pytest.mark.parametrize(
@@ -50,6 +53,12 @@ EXEC_USER = "users: [{name: u, user: {exec: {apiVersion: client.authentication.k
         "several files": [CLUSTERS + 'current-context: ""\n', "kind: Config\n" + CONTEXT],
         "an empty file beside it": ["", CLUSTERS + CONTEXT],
         "a missing user": [CLUSTERS + CONTEXT.partition("users")[0]],
+        "a dead cluster as the current one": [DEAD + "current-context: dead\n", CLUSTERS + CONTEXT],
+        "a current context whose cluster is in no file": [LOST + "current-context: lost\n", CLUSTERS + CONTEXT],
+        "another context's user by a program that is not there": [
+            DEAD + EXEC_USER.replace("name: u", "name: dead") + "current-context: dead\n",
+            CLUSTERS + CONTEXT,
+        ],
         "a user by a program that is not there": [CLUSTERS + CONTEXT.partition("users")[0] + EXEC_USER],
     }.items(),
     ids=lambda case: case[0],
