@@ -109,22 +109,21 @@ def test_a_release_whose_assistant_is_elsewhere_does_not_run(monkeypatch):
 
 COMMAND = [sys.executable, "-m", "uvicorn", "--port", "1"]
 OURS = [*COMMAND, "--factory", launch.FACTORY]
-THEIRS = launch.MLFLOW_APPLICATION
+THEIRS = "mlflow.server.fastapi_app:app"
 
 
 @pytest.mark.parametrize(
-    ("command", "short", "words", "wanted"),
+    ("command", "words", "wanted"),
     [
-        ([*COMMAND, THEIRS], True, OURS, launch.APPLICATION),
-        ([*COMMAND, THEIRS], False, OURS, THEIRS),
-        ([*COMMAND, "--factory", "a.b:c"], True, OURS, "a.b:c"),
-        ([*COMMAND, "a.b:c"], True, OURS, "a.b:c"),
-        (["python", "-m", "gunicorn", "-w", 2, "a:b"], True, ["python", "-m", "gunicorn", "-w", "2", "a:b"], None),
-        (["python", "-m", "waitress", "uvicorn"], True, ["python", "-m", "waitress", "uvicorn"], None),
+        ([*COMMAND, THEIRS], OURS, THEIRS),
+        ([*COMMAND, "--factory", "a.b:c"], OURS, "a.b:c"),
+        ([*COMMAND, "a.b:c"], OURS, "a.b:c"),
+        (["python", "-m", "gunicorn", "-w", 2, "a:b"], ["python", "-m", "gunicorn", "-w", "2", "a:b"], None),
+        (["python", "-m", "waitress", "uvicorn"], ["python", "-m", "waitress", "uvicorn"], None),
     ],
 )
-def test_every_application_is_wrapped(command, short, words, wanted):
-    found, extra = launch.wrapped(command, short=short)
+def test_every_application_is_wrapped(command, words, wanted):
+    found, extra = launch.wrapped(command)
     assert found == words
     assert extra == ({} if wanted is None else {launch.WRAPPED: wanted})
 

@@ -11,7 +11,7 @@ import os
 import pytest
 from mlflow_guard import bounds, room
 from mlflow_guard.bounds import MIB, Bounded
-from mlflow_guard.room import Full, Share, Spooled
+from mlflow_guard.room import Disk, Full, Share, Spooled, TooLarge
 
 UPLOAD = "/ml/api/2.0/mlflow-artifacts/artifacts/0/model"
 
@@ -182,3 +182,26 @@ def test_room_is_memory_then_disk_then_none(monkeypatch, tmp_path):
     assert (memory.used, disk.used) == (0, 0)
     # No name is left behind, whatever ends the process.
     assert not list(tmp_path.iterdir())
+
+
+def test_room_for_downloads_comes_back_with_their_folders(monkeypatch, tmp_path):
+    monkeypatch.setattr(room, "FREE_BYTES", 2)
+    disk = Disk(10)
+    folders = [tmp_path / name for name in "abc"]
+    for each in folders:
+        each.mkdir()
+    disk.take_for(str(folders[0]), 6, "a")
+    with pytest.raises(Full, match="no room for what clients are fetching.*MLFLOW_GUARD_TMP_MIB"):
+        disk.take_for(str(folders[1]), 5, "b")
+    disk.take_for(str(folders[1]), 4, "b")
+    # What is small has room all the same, and uploads have none.
+    disk.take_for(str(folders[2]), 2, "c")
+    assert not disk.take(1)
+    folders[0].rmdir()
+    assert disk.take(6)
+    assert not disk.take(1)
+    disk.give_back(6)
+    folders[1].rmdir()
+    with pytest.raises(TooLarge, match="large.bin has .*MLFLOW_GUARD_TMP_MIB"):
+        disk.take_for(str(folders[2]), 11, "large.bin")
+    disk.take_for(str(folders[2]), 10, "all")

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import base64
+import http.client
 import json
 import signal
 import socket
@@ -17,6 +19,9 @@ from pathlib import Path
 import pytest
 import servers
 from conftest import HOSTILE, OWNER, SERVER, with_older_image
+from test_readiness import serving
+
+from tests.resilience import bad_clients
 
 
 def start_server(deployment):
@@ -74,7 +79,7 @@ def test_serve_becomes_the_server_and_shows_no_secret(deploy, cluster):
         command = Path(f"/proc/{server}/cmdline").read_text()
         assert "uvicorn" in command
         assert command.endswith("--factory\0mlflow_guard.application:create\0")
-        assert environment["MLFLOW_GUARD_APPLICATION"] == "mlflow_guard.web:app"
+        assert environment["MLFLOW_GUARD_APPLICATION"] == "mlflow.server.fastapi_app:app"
         assert HOSTILE not in command + json.dumps(environment, ensure_ascii=False)
         deployment.assert_no_secret(command + "\n".join(environment.values()))
         assert environment["MLFLOW_FLASK_SERVER_SECRET_KEY"] == secret
@@ -146,9 +151,47 @@ def test_serve_with_users_prefix_and_host_names(deploy, cluster):
         [settings] = deployment.temporary.rglob("basic_auth.ini")
         assert HOSTILE not in settings.read_text()
         assert settings.stat().st_mode & 0o777 == 0o600
+        login = base64.b64encode(b"admin:correct horse battery %{staple}s").decode()
+        assert_bounds(deployment, "/ml", {"Authorization": f"Basic {login}", "Host": "mlflow.example.com"})
     finally:
         process.terminate()
         process.wait(30)
+
+
+def assert_bounds(deployment, prefix: str, headers: dict[str, str]) -> None:
+    """What one client may take (test_bounds, test_web) holds for this server, and nothing goes a longer way in it."""
+
+    def search(body: bytes = b'{"experiment_ids": ["0"]}') -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", deployment.port, timeout=30)
+        path = f"{prefix}/api/2.0/mlflow/runs/search"
+        connection.request("POST", path, body, {"Content-Type": "application/json", **headers})
+        answer = connection.getresponse()
+        try:
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+    def timed() -> float:
+        begun = time.monotonic()
+        assert search()[0] == 200
+        return time.monotonic() - begun
+
+    # A password alone takes its time.
+    alone = min(timed() for _ in range(3))
+    status, body = search(bytes(65 * 2**20))
+    assert (status, b"longer than 64 MiB" in body) == (413, True)
+    target = bad_clients.Target("127.0.0.1", deployment.port, prefix, "0", headers.get("Host", ""))
+    with bad_clients.crowd("half-body", 100, target):
+        times = [timed() for _ in range(5)]
+    assert min(times) < 2 + 2 * alone, times
+    assert "longer way is used" not in (deployment.folder / "server.log").read_text()
+
+
+@pytest.mark.slow
+def test_serve_with_jobs(ready):
+    ready.variables["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "true"
+    with serving(ready):
+        assert_bounds(ready, "", {})
 
 
 def test_health_without_a_server(ready):

@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -106,6 +108,50 @@ def test_downloads_of_a_killed_server(s3, object_store):  # noqa: F811 - the fix
     with serving(s3, "again.log"):
         assert taken() < MIB
     connection.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", ["/api/2.0/mlflow-artifacts/artifacts/", "/get-artifact?run_uuid={run}&path="])
+def test_downloads_have_so_much_room_and_no_more(s3, object_store, path):  # noqa: F811 - the fixture
+    """By MLflow's two ways: one is FastAPI's, the other the Flask part's. Who goes away gives the room back."""
+    s3.variables["MLFLOW_GUARD_TMP_MIB"] = "40"
+    store = client(object_store)
+
+    def ask(name: str) -> http.client.HTTPResponse:
+        connection = http.client.HTTPConnection("127.0.0.1", s3.port, timeout=60)
+        connection.request("GET", path.format(run=run) + name)
+        return connection.getresponse()
+
+    def status(name: str) -> int:
+        answer = ask(name)
+        content = answer.read()
+        assert answer.status != 200 or content == bytes(sizes[name])
+        return answer.status
+
+    with serving(s3):
+        body = json.dumps({"experiment_id": "0", "start_time": 1}).encode()
+        url = f"http://127.0.0.1:{s3.port}/api/2.0/mlflow/runs/create"
+        headers = {"Content-Type": "application/json"}
+        with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=20) as made:
+            run = json.load(made)["run"]["info"]["run_id"]
+        sizes = {"a": 24 * MIB, "b": 16 * MIB, "c": 60 * 1024, "d": 48 * MIB}
+        folder = "a/" if "artifacts/" in path else f"a/0/{run}/artifacts/"
+        for name, size in sizes.items():
+            store.put_object(Bucket=s3.database, Key=folder + name, Body=bytes(size))
+        reading = ask("a")
+        assert (reading.status, reading.read(10)) == (200, bytes(10))
+        assert status("b") == 200
+        refused = ask("a")
+        assert (refused.status, refused.getheader("Retry-After")) == (503, "1")
+        assert "no room for what clients are fetching" in json.load(refused)["message"]
+        # What is small has room all the same; and what never has any, is not to be tried again.
+        assert status("c") == 200
+        never = ask("d")
+        assert never.status == 400
+        assert "MLFLOW_GUARD_TMP_MIB" in json.load(never)["message"]
+        reading.close()
+        servers.wait_until(lambda: status("a") == 200, "the room of a client that went away", 20)
+        assert not [each for each in s3.temporary.rglob("*") if each.is_file() and each.stat().st_size > MIB]
 
 
 @pytest.mark.slow

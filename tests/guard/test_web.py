@@ -26,7 +26,7 @@ from mlflow.server import constants, fastapi_app
 from mlflow.server.handlers import STATIC_PREFIX_ENV_VAR
 from mlflow.store.db.utils import _initialize_tables
 from mlflow.utils import workspace_context
-from mlflow_guard import known, metrics, web
+from mlflow_guard import known, launch, metrics, web
 from mlflow_guard.answer import Answer
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
@@ -34,6 +34,7 @@ from starlette.responses import Response
 
 from tests.resilience import bad_clients
 
+MLFLOW = "mlflow.server.fastapi_app:app"
 ORIGIN, HOST, RUN = "https://notebook.example", "mlflow.example", "0123456789abcdef" * 2
 BIG = bytes(range(256)) * (3 * 2**12)
 API, ARTIFACTS = "/api/2.0/mlflow", "/api/2.0/mlflow-artifacts/artifacts"
@@ -112,11 +113,15 @@ def ports(tmp_path_factory):
     found, running = {}, []
     try:
         for prefix in ("", "/ml"):
-            for application in ("mlflow.server.fastapi_app:app", "mlflow_guard.web:app"):
-                name, port = f"{prefix[1:]}{application.split('.')[0]}", servers.free_port()
+            for words in ([MLFLOW], ["--factory", launch.FACTORY]):
+                name, port = f"{prefix[1:]}{words[-1].split('.')[0]}", servers.free_port()
                 shutil.copytree(template, folder / name)
-                command = [sys.executable, "-m", "uvicorn", "--port", str(port), "--no-access-log", application]
-                environment = {**variables, **({STATIC_PREFIX_ENV_VAR: prefix} if prefix else {})}
+                command = [sys.executable, "-m", "uvicorn", "--port", str(port), "--no-access-log", *words]
+                environment = {
+                    **variables,
+                    launch.WRAPPED: MLFLOW,
+                    **({STATIC_PREFIX_ENV_VAR: prefix} if prefix else {}),
+                }
                 with (folder / f"{name}.log").open("w") as log:
                     options = {"cwd": folder / name, "env": environment, "stdout": log, "stderr": log}
                     running.append(subprocess.Popen(command, **options))

@@ -10,7 +10,7 @@ import time
 import psycopg2
 import pytest
 
-from .conftest import HOSTILE, run, until
+from .conftest import HOSTILE, ROOT, run, until
 
 # As a deployment runs it.
 HARDENED = (
@@ -342,3 +342,47 @@ def test_many_connections_at_once(image, start):
     for thread in threads:
         thread.join()
     assert not failures
+
+
+def test_every_password_becomes_the_one_in_its_file(image, start, volume, tmp_path):
+    """The image sets the superuser's at its very first start only; what the role runs in it sets all of them."""
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    secrets.chmod(0o755)
+    roles = {"superuser": "postgres", "owner": "mlflow_owner", "server": "mlflow_server"}
+
+    def give(passwords: dict[str, str]) -> None:
+        for name, password in passwords.items():
+            (secrets / f"postgres_{name}_password").write_text(password)
+
+    def provision() -> list[str]:
+        script = (ROOT / "roles/postgres/files/provision.sh").read_text()
+        return run("docker", "exec", "-i", container.name, "sh", "-s", input=script).stdout.splitlines()
+
+    def log_in(name: str, password: str) -> None:
+        database = "postgres" if name == "superuser" else "mlflow"
+        connect(container, password, user=roles[name], database=database).close()
+
+    first = {name: f"first {HOSTILE} {name}" for name in roles}
+    give(first)
+    container = start(
+        image,
+        options=(
+            *HARDENED,
+            *("--volume", f"{volume}:/var/lib/postgresql/data", "--volume", f"{secrets}:/run/secrets:ro"),
+            *environment(POSTGRES_PASSWORD_FILE="/run/secrets/postgres_superuser_password"),
+            *environment(POSTGRES_INITDB_ARGS="--auth-local=trust --auth-host=scram-sha-256"),
+            *environment(POSTGRES_OWNER="mlflow_owner", POSTGRES_SERVER="mlflow_server", POSTGRES_DATABASES="mlflow"),
+        ),
+    )
+    ready(container)
+    assert "set the password of mlflow_owner" in provision()
+    assert provision() == []
+    second = {name: f"second {HOSTILE} {name}" for name in roles}
+    give(second)
+    assert provision() == [f"set the password of {role}" for role in roles.values()]
+    for name in roles:
+        log_in(name, second[name])
+        with pytest.raises(psycopg2.OperationalError, match="password authentication failed"):
+            log_in(name, first[name])
+    assert HOSTILE not in container.logs

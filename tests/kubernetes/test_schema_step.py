@@ -108,5 +108,19 @@ def test_a_destination_is_adopted_each_time_this_is_said(variables, api, place) 
     assert servers(api, place) == before
 
 
+def test_a_change_that_cannot_start_is_put_back(variables, api, place) -> None:
+    before = servers(api, place)
+    result, said = deploy(variables, mlflow_server_environment={"MLFLOW_GUARD_WAIT": "soon"})
+    assert result.returncode != 0
+    told = " ".join(said)
+    assert "MLFLOW_GUARD_WAIT" in told
+    assert "again what they were before" in told
+    assert len(told) < 3000
+    assert servers(api, place) == before
+    result, said = deploy(variables)
+    assert result.returncode == 0, said
+    assert servers(api, place) == before
+
+
 def _pod_of(api, place, job: str) -> str:
     return client.CoreV1Api(api).list_namespaced_pod(**place, label_selector=f"job-name={job}").items[0].metadata.name

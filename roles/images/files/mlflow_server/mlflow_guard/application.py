@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, the mlops.mlflow contributors
-"""The application that the web server runs: the one that MLflow would run, with MLflow's Assistant closed.
+"""The application that the web server runs: the one that MLflow would run, in its bounds, with its Assistant closed.
 
 The Assistant changes settings and runs commands on the server's host, for whoever seems to be on that host. It is there
 only where somebody has asked for it, by the variable with which MLflow itself opens it to others.
@@ -97,6 +97,9 @@ def routed(app: ASGIApp) -> ASGIApp:
 
 def create() -> ASGIApp:
     """A factory, as uvicorn calls it."""
+    # For everything that the process does from now on; it takes its folder for temporary files as well.
+    from mlflow_guard import web
+
     module, name = os.environ[WRAPPED].split(":", 1)
     found: ASGIApp | Callable[[], ASGIApp] = getattr(importlib.import_module(module), name)
-    return closed(found() if isinstance(found, types.FunctionType) else found)
+    return closed(web.within_bounds(found() if isinstance(found, types.FunctionType) else found))

@@ -30,30 +30,25 @@ FOREIGN_VARIABLES = (
 )
 
 
-MLFLOW_APPLICATION = "mlflow.server.fastapi_app:app"
-# The same with shorter ways.
-APPLICATION = "mlflow_guard.web:app"
-# Whichever it is, this makes it.
+# What makes the application, whichever it is.
 FACTORY = "mlflow_guard.application:create"
-# MODULE:NAME of the one meant, for that.
+# MODULE:NAME of MLflow's own, for that.
 WRAPPED = "MLFLOW_GUARD_APPLICATION"
 
 
-def wrapped(command: list[str], *, short: bool) -> tuple[list[str], dict[str, str]]:
+def wrapped(command: list[str]) -> tuple[list[str], dict[str, str]]:
     """The web server's command with our factory for the application, and the variable that names the one meant."""
     words = [str(word) for word in command]
     if words[1:3] != ["-m", "uvicorn"]:
         # Other servers run the Flask part alone, which has no Assistant.
         return words, {}
     *options, application = words
-    if short and application == MLFLOW_APPLICATION:
-        application = APPLICATION
     return [*options, *([] if "--factory" in options else ["--factory"]), FACTORY], {WRAPPED: application}
 
 
 def become(command: list[str], *, extra_env: dict[str, str], **_options: object) -> NoReturn:
     """Become the web server, with the command and the variables that MLflow made for it."""
-    words, variables = wrapped(command, short=True)
+    words, variables = wrapped(command)
     sys.stdout.flush()
     sys.stderr.flush()
     os.execvpe(words[0], words, {**os.environ, **extra_env, **variables})
@@ -72,7 +67,7 @@ def main() -> None:
         sys.exit(f"This MLflow's Assistant cannot be closed: set {application.ASKED_FOR}=true to run it open.")
 
     def beside(command: list[str], *, extra_env: dict[str, str] | None = None, **options: object) -> object:
-        words, variables = wrapped(command, short=False)
+        words, variables = wrapped(command)
         return start(words, extra_env={**(extra_env or {}), **variables}, **options)
 
     # With jobs MLflow starts their runner after the web server, so there it stays the parent.

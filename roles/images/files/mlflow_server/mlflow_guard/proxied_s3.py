@@ -15,6 +15,7 @@ that gzip is its encoding for the way only. A client that fetches it by a presig
 
 from __future__ import annotations
 
+import errno
 import os
 import posixpath
 import tempfile
@@ -30,6 +31,7 @@ from mlflow.protos.databricks_pb2 import BAD_REQUEST, RESOURCE_DOES_NOT_EXIST, T
 from mlflow.store.artifact.artifact_repo import ArtifactRepository, MultipartDownloadMixin, StreamUploadMixin
 from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository
 
+from mlflow_guard import room
 from mlflow_guard.reserved import is_reserved, refuse_reserved
 from mlflow_guard.streamed_upload import CONFIG, Broken, stream
 
@@ -85,6 +87,23 @@ def _absence(key: str):
         ) from error
 
 
+@contextmanager
+def _room(name: str, folder: str):
+    """Room for a download into this folder, which is there until its last byte was read by the client."""
+    try:
+        yield lambda count: room.DISK_SPACE.take_for(folder, count, name)
+    except room.TooLarge as error:
+        raise MlflowException(str(error), error_code=BAD_REQUEST) from error
+    except room.Full as error:
+        raise MlflowException(str(error), error_code=TEMPORARILY_UNAVAILABLE) from error
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise MlflowException(
+            f"The server's /tmp does not take {name}: {error.strerror}.", error_code=TEMPORARILY_UNAVAILABLE
+        ) from error
+
+
 def _as_stored(request, **_named) -> None:
     """Sign that the answer has no encoding. So objects that were stored with one come back as they are, too."""
     if request.context.get("is_presign_request"):
@@ -125,11 +144,19 @@ class OwnS3ArtifactRepository(S3ArtifactRepository):
 
     def _download_file(self, remote_file_path, local_path):
         refuse_reserved(remote_file_path)
-        # boto3 downloads to a longer name, which it cuts by characters, while a file system counts bytes.
-        with tempfile.TemporaryDirectory(dir=os.path.dirname(local_path)) as folder, _absence(remote_file_path):
-            short = os.path.join(folder, "part")
-            super()._download_file(remote_file_path, short)
-            os.replace(short, local_path)
+        name, folder = posixpath.basename(remote_file_path), os.path.dirname(local_path)
+        with _absence(remote_file_path), _room(name, folder) as take:
+            take(self._size(remote_file_path))
+            # boto3 downloads to a longer name, which it cuts by characters, while a file system counts bytes.
+            with tempfile.TemporaryDirectory(dir=folder) as inside:
+                short = os.path.join(inside, "part")
+                super()._download_file(remote_file_path, short)
+                os.replace(short, local_path)
+
+    def _size(self, path: str) -> int:
+        bucket, folder = self.parse_s3_compliant_uri(self.artifact_uri)
+        where = {"Bucket": bucket, "Key": posixpath.join(folder, path)}
+        return self._get_s3_client().head_object(**where, **self._bucket_owner_params)["ContentLength"]
 
     def list_artifacts(self, path=None):
         refuse_reserved(path)

@@ -2,8 +2,8 @@
 # Copyright: (c) 2026, the mlops.mlflow contributors
 """Room for what clients send and for what they have not read yet: so much memory, then so much of /tmp, and no more.
 
-A client that is slow, or that stops in the middle, keeps what it has sent so far. It must not keep more than that, and
-all of them together no more than a worker can spare. Only the standard library.
+A client that is slow, or that stops in the middle, keeps what it has sent so far, or what it has not read. It must not
+keep more than that, and all of them together no more than a worker can spare. Only the standard library.
 """
 
 from __future__ import annotations
@@ -28,6 +28,10 @@ class Full(Exception):
     """There is no room, in a sentence for the client."""
 
 
+class TooLarge(Exception):
+    """There will never be room, in a sentence for the client."""
+
+
 class Share:
     """A number of bytes of which parts are taken and given back, by any thread."""
 
@@ -48,6 +52,42 @@ class Share:
             self.used -= count
 
 
+class Disk(Share):
+    """Room for files. What is in a folder that somebody else removes has it until that folder is gone."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self._folders: list[tuple[str, int]] = []
+
+    def take(self, count: int) -> bool:
+        self._look()
+        return super().take(count)
+
+    def take_for(self, folder: str, count: int, what: str) -> None:
+        """Take room for a file that is about to be written into this folder; or say why there is none."""
+        if count <= FREE_BYTES:
+            return
+        if count > self.size:
+            raise TooLarge(
+                f"{what} has {count // MIB} MiB, and what passes through this server may have {self.size // MIB} MiB"
+                f" of its /tmp ({DISK}): it needs more of them, or clients that fetch from the store themselves."
+            )
+        if not self.take(count):
+            raise Full(
+                "The server has no room for what clients are fetching at the moment"
+                f" ({self.size // MIB} MiB of its /tmp, {DISK}). Try again later."
+            )
+        with self._lock:
+            self._folders.append((folder, count))
+
+    def _look(self) -> None:
+        """Give back what was taken for folders that are gone."""
+        with self._lock:
+            gone = [each for each in self._folders if not os.path.exists(each[0])]
+            self._folders = [each for each in self._folders if each not in gone]
+            self.used -= sum(count for _folder, count in gone)
+
+
 def _disk_bytes() -> int:
     text = os.environ.get(DISK, "")
     return int(text) * MIB if text.isascii() and text.isdigit() else 8192 * MIB
@@ -58,7 +98,7 @@ def _disk_bytes() -> int:
 MEMORY = Share(128 * MIB)
 # What is no longer than this is not counted: there is room for small things when large ones have taken all of it.
 FREE_BYTES = 64 * 2**10
-DISK_SPACE = Share(_disk_bytes())
+DISK_SPACE = Disk(_disk_bytes())
 
 
 class Spooled:

@@ -305,15 +305,27 @@ def shorten(app: fastapi_app.FastAPI) -> list[str]:
     return done
 
 
+def longer_ways(app: ASGIApp) -> list[str]:
+    """Put the shorter ways in; return for which of them MLflow's own stays."""
+    try:
+        done = shorten(app) if isinstance(app, fastapi_app.FastAPI) else []
+        return sorted(EXPECTED.difference(done).union(LONGER_METRICS))
+    finally:
+        known.forget()
+
+
+def within_bounds(app: ASGIApp) -> ASGIApp:
+    """An application of MLflow's with the shorter ways in it, and the bounds around it."""
+    if longer := longer_ways(app):
+        _log.warning(
+            "MLflow's own, longer way is used for %s: its code is not the one that the shorter way was made for",
+            ", ".join(longer),
+        )
+    return Bounded(app)
+
+
 # A worker that was killed leaves its downloads behind, and another one takes its place.
 if ARTIFACTS_DESTINATION_ENV_VAR in os.environ:
     temporary.claim()
 EXPECTED = {*SHORTER, WSGI}
-missing = EXPECTED.difference(shorten(fastapi_app.app)).union(metrics.shorten())
-known.forget()
-if missing:
-    _log.warning(
-        "MLflow's own, longer way is used for %s: its code is not the one that the shorter way was made for",
-        ", ".join(sorted(missing)),
-    )
-app = Bounded(fastapi_app.app)
+LONGER_METRICS = metrics.shorten()
