@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import certifi
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -102,7 +103,44 @@ CASES = [
     ),
     # --- the object store
     Case("object_store_bucket=My_Bucket", ["object_store_bucket", "My_Bucket", "lower-case"]),
-    Case("object_store=external", ["object_store_access_key", "external"]),
+    Case("object_store=external", ["object_store_access_key", "external", "instance_role_enabled"]),
+    *(
+        Case(
+            {"object_store": "external", "object_store_access_key": "a", "object_store_secret_key": HIDDEN, **wrong},
+            words,
+        )
+        for wrong, words in (
+            ({"object_store_secret_key": ""}, ["object_store_secret_key is empty", "give the key"]),
+            ({"object_store_instance_role_enabled": True}, ["instance_role_enabled", "access_key", "leave one"]),
+            ({"object_store_prefix": "/team/"}, ["object_store_prefix", "'/team/'", "team/mlflow"]),
+            ({"object_store_addressing_style": "dns"}, ["object_store_addressing_style", "dns", "virtual"]),
+            ({"object_store_region": "eu central"}, ["object_store_region", "'eu central'", "eu-central-1"]),
+            ({"object_store_ca_file": "/nonexistent/ca.pem"}, ["object_store_ca_file", "no file", "absolute path"]),
+            ({"object_store_ca_file": str(ROOT / "LICENSE")}, ["object_store_ca_file", "no certificate", "PEM"]),
+            (
+                {"object_store_ca_file": certifi.where(), "object_store_endpoint_url": "http://s3.example.com"},
+                ["object_store_ca_file", "http://s3.example.com", "https"],
+            ),
+            (
+                {"object_store_ca_file": certifi.where(), "mlflow_server_environment": {"AWS_CA_BUNDLE": "/x.pem"}},
+                ["mlflow_server_environment", "AWS_CA_BUNDLE", "of the store"],
+            ),
+            (
+                {"object_store_addressing_style": "virtual", "object_store_endpoint_url": "https://192.0.2.7:9000"},
+                ["object_store_addressing_style", "192.0.2.7", "path"],
+            ),
+            ({"mlflow_server_hosts": {"s3": "s3.example.com"}}, ["mlflow_server_hosts", "IP addresses"]),
+        )
+    ),
+    *(
+        Case({name: value}, [name, "seaweedfs", "external"])
+        for name, value in (
+            ("object_store_session_token", HIDDEN),
+            ("object_store_prefix", "team"),
+            ("object_store_ca_file", certifi.where()),
+            ("object_store_instance_role_enabled", True),
+        )
+    ),
     Case(
         {
             "object_store": "external",

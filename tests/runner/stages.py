@@ -88,6 +88,11 @@ def refusals() -> Counts:
     return pytest("tests/refusals", "--numprocesses=2")
 
 
+def external_s3() -> Counts:
+    docker.provide()
+    return pytest("tests/stores", "--numprocesses=2", "--dist=loadfile")
+
+
 # The scenarios that need more than this machine: the test bed, and the variable that names something else to run on.
 BEDS = {"k8s": ("kubernetes", "KUBERNETES_CONTEXT"), "multi-az-nfs": ("machine", "NFS_INVENTORY")}
 
@@ -204,6 +209,7 @@ NODE = "it builds a Kubernetes node from source and takes a quarter of an hour"
 MACHINE = "it boots machines with kernels of their own, which start MLflow slowly"
 ENGINES = "it builds the newest Docker from source, and deploys on three releases of it"
 ON_REQUEST = {"k8s": NODE}
+FOREIGN = "it deploys on stores of others, finds out in nineteen ways that one is of no use, and takes ten minutes"
 OTHER_STORE = "every run meets each store in one scenario, and this is the same scenario on the other one"
 
 
@@ -254,5 +260,6 @@ STAGES = [
         for store in STORES
         if store != usual
     ),
+    Stage("external-s3", "single-az on stores that the collection did not deploy", external_s3, on_request=FOREIGN),
     Stage("clean", "nothing is left behind", clean),
 ]

@@ -11,6 +11,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import certifi
 import kubernetes_validate
 import pytest
 import yaml
@@ -18,6 +19,18 @@ from kubernetes_validate.utils import all_versions
 
 from tests.unit.kubernetes_render import PHASES, ROOT, render
 
+# Any certificate will do: nobody is asked anything.
+CERTIFICATES = Path(certifi.where())
+ELSEWHERE = {
+    "object_store": "external",
+    "object_store_bucket": "models",
+    "object_store_prefix": "team/mlflow",
+    "object_store_endpoint_url": "https://s3.example.com",
+    "object_store_region": "eu-central-1",
+    "object_store_addressing_style": "virtual",
+    "object_store_ca_file": str(CERTIFICATES),
+    "mlflow_server_hosts": {"models.s3.example.com": "192.0.2.7"},
+}
 CASES: dict[str, dict[str, Any]] = {
     "plain": {},
     "three": {
@@ -36,6 +49,17 @@ CASES: dict[str, dict[str, Any]] = {
         "object_store_secret_key": "secret-of-the-store",
         "object_store_endpoint_url": "https://s3.example.com",
         "postgres_volume_claim": "mine",
+    },
+    "elsewhere": {
+        **ELSEWHERE,
+        "object_store_access_key": "key",
+        "object_store_secret_key": "secret-of-the-store",
+        "object_store_session_token": "token-of-the-store-for-an-hour",
+    },
+    "role": {
+        "object_store": "external",
+        "object_store_instance_role_enabled": True,
+        "mlflow_server_service_account_annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::123456789012:role/x"},
     },
     "ingress": {
         "mlflow_server_ingress": {"host": "mlflow.example.com", "class_name": "nginx", "tls_secret": "tls"},
@@ -269,3 +293,72 @@ def test_files_of_the_user_are_beside_the_secrets(plans) -> None:
     content = (ROOT / "LICENSE").read_bytes()
     assert base64.b64decode(secrets["mlflow-server"]["ca.pem"]) == content
     assert "ca.pem" not in secrets["mlflow-schema"]
+
+
+def of_the_servers(plan: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str], dict[str, str]]:
+    """The pod of the servers, its environment, and what is in its Secret."""
+    pod = next(each for each in plan["servers"] if each["kind"] == "Deployment")["spec"]["template"]["spec"]
+    secret = next(each for each in plan["secrets"] if each["metadata"]["name"] == "mlflow-server")["data"]
+    variables = {each["name"]: each["value"] for each in pod["containers"][0]["env"]}
+    return pod, variables, {name: base64.b64decode(value).decode() for name, value in secret.items()}
+
+
+def test_an_external_store_is_told_to_the_servers_and_to_the_schema_step(plans) -> None:
+    pod, variables, secrets = of_the_servers(plans["elsewhere"])
+    job = plans["elsewhere"]["jobs"][0]["spec"]["template"]["spec"]
+    assert {each["name"]: each["value"] for each in job["containers"][0]["env"]} == variables
+    assert job["hostAliases"] == pod["hostAliases"] == [{"ip": "192.0.2.7", "hostnames": ["models.s3.example.com"]}]
+    wanted = {
+        "AWS_CA_BUNDLE": "/run/secrets/s3_ca.pem",
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        "AWS_SHARED_CREDENTIALS_FILE": "/run/secrets/aws_credentials",
+        "MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE": "virtual",
+        "MLFLOW_S3_ENDPOINT_URL": "https://s3.example.com",
+    }
+    assert {name: variables.get(name) for name in wanted} == wanted
+    assert secrets["s3_ca.pem"] == CERTIFICATES.read_text(encoding="utf-8")
+    assert secrets["aws_credentials"].splitlines()[1:] == [
+        "aws_access_key_id = key",
+        "aws_secret_access_key = secret-of-the-store",
+        "aws_session_token = token-of-the-store-for-an-hour",
+    ]
+    config = next(
+        each for each in plans["elsewhere"]["data"] if each["kind"] == "ConfigMap" and "config.json" in each["data"]
+    )
+    assert json.loads(config["data"]["config.json"])["artifacts"]["destination"] == "s3://models/team/mlflow"
+    policy = next(
+        each for each in plans["elsewhere"]["data"]
+        if each["kind"] == "NetworkPolicy" and each["metadata"]["name"] == "mlflow-server"
+    )  # fmt: skip
+    assert {"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}, {"ipBlock": {"cidr": "::/0"}}]} in policy["spec"]["egress"]
+
+
+def test_a_role_takes_the_place_of_a_key(plans) -> None:
+    pod, variables, secrets = of_the_servers(plans["role"])
+    assert "hostAliases" not in pod
+    assert not {"AWS_SHARED_CREDENTIALS_FILE", "AWS_EC2_METADATA_DISABLED", "MLFLOW_S3_ENDPOINT_URL"} & set(variables)
+    # AWS knows the checksums that boto3 sends by itself.
+    assert "AWS_REQUEST_CHECKSUM_CALCULATION" not in variables
+    assert not {"aws_credentials", "s3_ca.pem"} & set(secrets)
+    account = next(
+        each
+        for each in plans["role"]["data"]
+        if each["kind"] == "ServiceAccount" and each["metadata"].get("annotations")
+    )
+    assert account["metadata"]["annotations"] == {"eks.amazonaws.com/role-arn": "arn:aws:iam::123456789012:role/x"}
+    assert all(
+        "annotations" not in each["metadata"] for each in plans["plain"]["data"] if each["kind"] == "ServiceAccount"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"object_store_ca_file": str(ROOT / "LICENSE")}, "object_store_ca_file is .*holds no certificate"),
+        ({"object_store_secret_key": ""}, "object_store_secret_key is empty"),
+    ],
+    ids=["no certificate", "half a key"],
+)
+def test_what_is_wrong_with_it_is_told_before_the_plan(tmp_path, change: dict[str, str], words: str) -> None:
+    with pytest.raises(AssertionError, match=words):
+        render({"refused": {**CASES["elsewhere"], **change}}, tmp_path)

@@ -41,6 +41,7 @@ S3_CODES = {
     "SignatureDoesNotMatch": "store_signature",
     "AuthorizationHeaderMalformed": "store_signature",
     "InvalidToken": "store_signature",
+    "InvalidTokenId": "store_signature",
     "ExpiredToken": "store_signature",
     "RequestTimeTooSkewed": "store_clock",
     "RequestExpired": "store_clock",
@@ -186,7 +187,9 @@ class S3:
             name = str(details.get("Code", ""))
             code = S3_CODES.get(name) or S3_CODES.get(status, "store_broken")
             lowered = text.lower()
-            if "checksum" in lowered or "content-sha256" in lowered:
+            if name == "AuthorizationHeaderMalformed" and "region" in lowered:
+                code = "store_region"
+            elif "checksum" in lowered or "content-sha256" in lowered or "content-md5" in lowered:
                 code = "store_checksum"
             elif name in ("", status) and status in ("400", "404", "405", "415", "426", "500"):
                 # An S3 store says why in XML. botocore makes a 500 of a good answer that is not XML.
@@ -240,8 +243,8 @@ class S3:
             return Problem("configuration", argument, f"{what} in {self.where} fails: {text}")
         return Problem("store_broken", self.argument, f"{what} in {self.where} fails: {text}")
 
-    def reachable(self) -> None:
-        """The bucket is there and may be listed."""
+    def reachable(self) -> dict:
+        """The bucket is there and may be listed; the answer's headers."""
         with self.step("listing"):
             answer = self.client.list_objects_v2(Bucket=self.bucket, MaxKeys=1, Prefix=self.prefix)
         if "Name" not in answer and "KeyCount" not in answer:
@@ -250,6 +253,13 @@ class S3:
                 "artifacts.endpoint_url",
                 f"what answers at {self.artifacts.endpoint_url} is no S3 store",
             )
+        return answer["ResponseMetadata"].get("HTTPHeaders", {})
+
+    def in_its_region(self, headers: dict) -> None:
+        """boto3 follows a bucket into its region, but not with what it signs for others."""
+        there, here = headers.get("x-amz-bucket-region"), self.client.meta.region_name
+        if there and there != here:
+            raise Problem("store_region", self.argument, f"the {self.where} is in {there!r}, and {here!r} is configured")
 
     def is_empty(self) -> bool:
         """Whether nothing but the guard's own is in the destination."""
@@ -307,7 +317,7 @@ class S3:
         content = uuid.uuid4().bytes * 8
         versions: dict[str, str | None] = {}
         upload = None
-        self.reachable()
+        self.in_its_region(self.reachable())
         try:
             with self.step("writing an object"):
                 versions[small] = None

@@ -1,0 +1,68 @@
+# Copyright: (c) 2026, the mlops.mlflow contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rig, once for all tests of a run, and deployments that go with their test."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.images.conftest import LABEL, Role, remove_users, run
+
+from .playbooks import Deployment
+from .rig import Rig
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory) -> dict:
+    """Images of both stores and of the rest; what is missing is built, which takes minutes."""
+    folder = tmp_path_factory.mktemp("images")
+    components = ["postgres", "object_store", "mlflow_server", "load_balancer"]
+    resolved = Role(folder)(images_components=components, images_object_store="seaweedfs").resolved
+    other = folder / "other"
+    other.mkdir()
+    minio = Role(other)(images_components=["object_store"], images_object_store="minio").resolved
+    return {**resolved, "seaweedfs": resolved["object_store"], "minio": minio["object_store"]}
+
+
+@pytest.fixture(scope="session")
+def rig(images, tmp_path_factory) -> Iterator[Rig]:
+    network = f"stores-test-{secrets.token_hex(4)}"
+    run("docker", "network", "create", "--label", LABEL, network)
+    made = None
+    try:
+        address = json.loads(run("docker", "network", "inspect", network).stdout)[0]["IPAM"]["Config"][0]["Gateway"]
+        made = Rig(network, address, tmp_path_factory.mktemp("rig"), images)
+        made.start_minio()
+        made.start_weed()
+        made.start_proxy()
+        yield made
+    finally:
+        if made:
+            made.remove()
+        remove_users("network", network)
+        run("docker", "network", "rm", network)
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory) -> Iterator[Deployment]:
+    """One that is not there yet; at the end it is taken away, whatever has become of it."""
+    made = Deployment(f"stores-{secrets.token_hex(3)}", tmp_path_factory.mktemp("deployment"), 5992)
+    yield made
+    made.destroy()
+    assert made.containers == []
+
+
+@pytest.fixture
+def untouched(tmp_path: Path) -> Iterator[Deployment]:
+    """One of which nothing may be there after a refusal."""
+    made = Deployment(f"stores-{secrets.token_hex(3)}", tmp_path, 5991)
+    yield made
+    left = made.containers, made.home.exists()
+    if any(left):
+        made.destroy()
+    assert left == ([], False), "something was changed before the refusal"

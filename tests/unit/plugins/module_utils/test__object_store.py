@@ -1,0 +1,195 @@
+# Copyright: (c) 2026, the mlops.mlflow contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is given for an external store, and what the guard finds there, as sentences with the variables of the roles."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import yaml
+from ansible_collections.mlops.mlflow.plugins.module_utils import _object_store as store
+
+from tests.stores.authority import Authority
+from tests.unit.test_role_contract import ROOT
+
+GIVEN = {
+    "bucket": "models",
+    "prefix": "",
+    "endpoint_url": "https://s3.example.com",
+    "addressing_style": "auto",
+    "access_key": "key",
+    "secret_key": "Hidden-Value",
+    "session_token": "",
+    "instance_role_enabled": False,
+    "ca_file": "",
+}
+NO_KEY = {"access_key": "", "secret_key": ""}
+GOOD = {
+    "a key": {},
+    "AWS": {"endpoint_url": ""},
+    "a token": {"session_token": "Hidden-Token"},
+    "no key": {**NO_KEY, "instance_role_enabled": True},
+    "a folder": {"prefix": "team/ml.flow-2"},
+    "virtual": {"addressing_style": "virtual"},
+    "an address with path": {"addressing_style": "path", "endpoint_url": "http://192.0.2.7:9000"},
+    "a CA": {"ca_file": "/etc/ca.pem"},
+}
+BAD = {
+    "no key at all": (NO_KEY, ["object_store_access_key and object_store_secret_key are empty", "instance_role"]),
+    "half a key": ({"secret_key": ""}, ["object_store_secret_key is empty", "models"]),
+    "a token without a key": ({**NO_KEY, "session_token": "Hidden-Token"}, ["object_store_access_key"]),
+    "a key and a role": (
+        {"instance_role_enabled": True},
+        ["instance_role_enabled", "object_store_access_key", "leave"],
+    ),
+    "a token and a role": (
+        {**NO_KEY, "session_token": "Hidden-Token", "instance_role_enabled": True},
+        ["object_store_session_token", "leave"],
+    ),
+    "a key of two lines": ({"secret_key": "Hidden-Value\nx"}, ["object_store_secret_key", "line break"]),
+    "a slash first": ({"prefix": "/team"}, ["object_store_prefix", "'/team'", "team/mlflow"]),
+    "a slash last": ({"prefix": "team/"}, ["object_store_prefix", "'team/'"]),
+    "two slashes": ({"prefix": "a//b"}, ["object_store_prefix", "'a//b'"]),
+    "dots": ({"prefix": "a/../b"}, ["object_store_prefix", "'a/../b'"]),
+    "a question mark": ({"prefix": "a?b"}, ["object_store_prefix", "'a?b'"]),
+    "the guard's folder": ({"prefix": "a/.mlflow-guard"}, ["object_store_prefix", ".mlflow-guard", "another"]),
+    "virtual before an address": (
+        {"addressing_style": "virtual", "endpoint_url": "https://192.0.2.7"},
+        ["object_store_addressing_style", "192.0.2.7", "path"],
+    ),
+    "a CA without TLS": (
+        {"ca_file": "/etc/ca.pem", "endpoint_url": "http://s3.example.com"},
+        ["object_store_ca_file", "http://s3.example.com", "https"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_good_input_is_taken(name: str) -> None:
+    assert store.problems("external", {**GIVEN, **GOOD[name]}) == []
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_refused_in_one_sentence_without_secrets(name: str) -> None:
+    changes, words = BAD[name]
+    found = store.problems("external", {**GIVEN, **changes})
+    assert len(found) == 1, found
+    assert [word for word in words if word not in found[0]] == []
+    assert "Hidden" not in found[0]
+
+
+@pytest.mark.parametrize("kind", ["seaweedfs", "minio"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("endpoint_url", "https://x"), ("secret_key", "Hidden-Value"), ("session_token", "Hidden"), ("prefix", "a"),
+     ("ca_file", "/ca.pem"), ("addressing_style", "path"), ("instance_role_enabled", True)],
+)  # fmt: skip
+def test_a_store_of_the_deployment_takes_none_of_it(kind: str, name: str, value: object) -> None:
+    nothing = {**GIVEN, "endpoint_url": "", "access_key": "", "secret_key": ""}
+    assert store.problems(kind, nothing) == []
+    (found,) = store.problems(kind, {**nothing, name: value})
+    assert f"object_store_{name}" in found
+    assert kind in found
+    assert "Hidden" not in found
+
+
+def test_certificates_are_told_from_what_is_none(tmp_path) -> None:
+    authority = Authority(tmp_path)
+    good = authority.ca.read_text()
+    assert store.certificate_problem("/ca.pem", good) == ""
+    assert store.certificate_problem("/ca.pem", good + good) == ""
+    _certificate, key = authority.issue("localhost")
+    cut = good.replace(good.splitlines()[3], "AAAA")
+    for text, words in (
+        ("", ["no certificate"]),
+        ("hello", ["no certificate"]),
+        (good + key.read_text(), ["private key"]),
+        (cut, ["cannot be read"]),
+    ):
+        found = store.certificate_problem("/ca.pem", text)
+        assert [word for word in ["object_store_ca_file", "/ca.pem", *words] if word not in found] == [], found
+        assert "PRIVATE KEY-----\n" not in found
+
+
+FOUND = {
+    "another authority": (
+        "store_tls",
+        "bucket 'models': SSL validation failed: CERTIFICATE_VERIFY_FAILED: unable to get local issuer certificate",
+        {},
+        ["object_store_ca_file: bucket", "is empty"],
+    ),
+    "the wrong authority": (
+        "store_tls", "CERTIFICATE_VERIFY_FAILED: self-signed certificate in chain", {"ca_file": "/ca.pem"},
+        ["object_store_ca_file", "'/ca.pem' does not have"],
+    ),
+    "another name": (
+        "store_tls", "CERTIFICATE_VERIFY_FAILED: Hostname mismatch, certificate is not valid for 's3'", {},
+        ["object_store_endpoint_url", "name"],
+    ),
+    "an old certificate": (
+        "store_tls", "CERTIFICATE_VERIFY_FAILED: certificate has expired", {}, ["object_store_endpoint_url", "renew"],
+    ),
+    "no TLS": ("store_tls", "[SSL: WRONG_VERSION_NUMBER]", {}, ["object_store_endpoint_url", "http://"]),
+    "unknown key": ("store_signature", "listing fails: InvalidAccessKeyId", {}, ["object_store_access_key"]),
+    "unknown temporary key": (
+        "store_signature", "listing fails: InvalidAccessKeyId", {"session_token": "t"},
+        ["object_store_access_key", "temporary"],
+    ),
+    "wrong secret": ("store_signature", "SignatureDoesNotMatch", {}, ["object_store_secret_key", "Host"]),
+    "old token": ("store_signature", "listing fails: ExpiredToken", {}, ["object_store_session_token"]),
+    "wrong token": ("store_signature", "listing fails: InvalidTokenId", {}, ["object_store_session_token"]),
+    "clock": ("store_clock", "RequestTimeTooSkewed", {}, ["clocks", "NTP"]),
+    "region": ("store_region", "expecting 'eu-central-1'", {}, ["object_store_region: expecting"]),
+    "no bucket": ("store_bucket_missing", "does not exist", {}, ["object_store_bucket", "create"]),
+    "no list": ("store_denied", "listing in bucket", {}, ["object_store_access_key", "s3:ListBucket"]),
+    "no list below": ("store_denied", "listing in bucket", {"prefix": "a/b"}, ["s3:ListBucket", "below a/b/"]),
+    "no get": ("store_denied", "reading an object", {}, ["s3:GetObject"]),
+    "no put": ("store_denied", "writing an object", {}, ["s3:PutObject"]),
+    "no delete": ("store_denied", "deleting an object", {}, ["s3:DeleteObject"]),
+    "a role without rights": (
+        "store_denied", "listing in", {"instance_role_enabled": True}, ["object_store_instance_role_enabled"],
+    ),
+    "no role": (
+        "store_credentials_missing", "Unable to locate credentials", {"instance_role_enabled": True},
+        ["object_store_instance_role_enabled", "hop"],
+    ),
+    "away": ("store_unreachable", "cannot be reached", {}, ["object_store_endpoint_url"]),
+    "AWS away": ("store_unreachable", "cannot be reached", {"endpoint_url": ""}, ["object_store_region"]),
+    "virtual away": (
+        "store_unreachable", "cannot be reached", {"addressing_style": "virtual"}, ["models.s3.example.com"],
+    ),
+    "checksums": ("store_checksum", "Content-MD5", {}, ["AWS_REQUEST_CHECKSUM_CALCULATION"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_findings_name_the_variable(name: str) -> None:
+    code, found, changes, words = FOUND[name]
+    finding = {"code": code, "severity": "error", "found": found, "message": "not this"}
+    (sentence,) = store.explain([finding, {**finding, "severity": "warning"}], {**GIVEN, **changes})
+    assert [word for word in words if word not in sentence] == [], sentence
+    assert sentence.endswith(".")
+    assert "Hidden" not in sentence
+    assert "not this" not in sentence
+
+
+def test_other_findings_stay_as_they_are() -> None:
+    finding = {"code": "not_at_head", "severity": "error", "found": "x", "message": "backend: x; do y."}
+    assert store.explain([finding], {}) == ["backend: x; do y."]
+
+
+def test_what_is_left_alone_is_named() -> None:
+    def kept(**environment: str) -> str:
+        return json.dumps({"format": 1, "state": {"environment": environment}})
+
+    here = kept(MLFLOW_ARTIFACTS_DESTINATION="s3://a", MLFLOW_S3_ENDPOINT_URL="http://minio:9000")
+    there = kept(MLFLOW_ARTIFACTS_DESTINATION="s3://b/c", MLFLOW_S3_ENDPOINT_URL="https://s3.example.com")
+    aws = kept(MLFLOW_ARTIFACTS_DESTINATION="s3://d")
+    texts = ["", "no JSON", "[]", here, there, aws, kept(MLFLOW_ARTIFACTS_DESTINATION="/mlartifacts")]
+    assert store.left_alone(texts) == ["s3://b/c at https://s3.example.com", "s3://d"]
+
+
+def test_own_endpoints_are_those_of_the_role() -> None:
+    variables = yaml.safe_load((ROOT / "roles/object_store/vars/main.yml").read_text(encoding="utf-8"))
+    assert set(variables["__object_store_endpoints"].values()) == set(store.OWN_ENDPOINTS)
