@@ -152,7 +152,7 @@ PLAIN = {
 
 def about_tls(found: str, given: dict[str, Any]) -> tuple[str, str]:
     lowered = found.lower()
-    if "mismatch" in lowered or "not valid for" in lowered:
+    if "mismatch" in lowered or "doesn't match" in lowered or "not valid for" in lowered:
         return "object_store_endpoint_url", "give a name that the store's certificate has"
     if "expired" in lowered or "not yet valid" in lowered:
         return "object_store_endpoint_url", "renew the store's certificate, or set the clock"

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,10 +49,17 @@ def rig(images, tmp_path_factory) -> Iterator[Rig]:
         run("docker", "network", "rm", network)
 
 
+def unused_port() -> int:
+    """Another run of these tests, or somebody's deployment, may be here as well."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory) -> Iterator[Deployment]:
     """One that is not there yet; at the end it is taken away, whatever has become of it."""
-    made = Deployment(f"stores-{secrets.token_hex(3)}", tmp_path_factory.mktemp("deployment"), 5992)
+    made = Deployment(f"stores-{secrets.token_hex(3)}", tmp_path_factory.mktemp("deployment"), unused_port())
     yield made
     made.destroy()
     assert made.containers == []
@@ -60,7 +68,7 @@ def deployment(tmp_path_factory) -> Iterator[Deployment]:
 @pytest.fixture
 def untouched(tmp_path: Path) -> Iterator[Deployment]:
     """One of which nothing may be there after a refusal."""
-    made = Deployment(f"stores-{secrets.token_hex(3)}", tmp_path, 5991)
+    made = Deployment(f"stores-{secrets.token_hex(3)}", tmp_path, unused_port())
     yield made
     left = made.containers, made.home.exists()
     if any(left):

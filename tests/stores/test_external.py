@@ -99,6 +99,14 @@ class TestMinio:
         assert f"{FOLDER}/{ARTIFACT}" in found
         assert {each for each in found if not each.startswith(f"{FOLDER}/")} == {"somebody/else"}
 
+    def test_a_page_of_another_origin_may_read_what_is_signed(self, rig: Rig) -> None:
+        client, place = rig.client(ADMIN), {"Bucket": LOCKED, "Key": f"{FOLDER}/{ARTIFACT}"}
+        status, headers, body = rig.fetch(
+            client.generate_presigned_url("get_object", place), Origin="https://page.test"
+        )
+        assert (status, body) == (200, TEXT)
+        assert headers["access-control-allow-origin"] in ("https://page.test", "*")
+
     def test_the_token_is_a_secret(self, deployment: Deployment, given: dict) -> None:
         token, secret = given["object_store_session_token"], given["object_store_secret_key"]
         holders = {

@@ -127,6 +127,10 @@ FOUND = {
         "store_tls", "CERTIFICATE_VERIFY_FAILED: Hostname mismatch, certificate is not valid for 's3'", {},
         ["object_store_endpoint_url", "name"],
     ),
+    "another name, as urllib3 says it": (
+        "store_tls", "SSL validation failed: hostname 'a' doesn't match either of 'b', '192.0.2.7'", {},
+        ["object_store_endpoint_url", "name that the store's certificate has"],
+    ),
     "an old certificate": (
         "store_tls", "CERTIFICATE_VERIFY_FAILED: certificate has expired", {}, ["object_store_endpoint_url", "renew"],
     ),
