@@ -66,7 +66,8 @@ class TestMinio:
     """In the order of the file: each test goes on where the one before has ended."""
 
     @pytest.fixture(scope="class")
-    def given(self, rig: Rig) -> dict:
+    @classmethod
+    def given(cls, rig: Rig) -> dict:
         admin = rig.client(ADMIN)
         place = {"LocationConstraint": REGION}
         admin.create_bucket(Bucket=LOCKED, CreateBucketConfiguration=place, ObjectLockEnabledForBucket=True)
@@ -135,7 +136,8 @@ class TestMinio:
         assert get_artifact(deployment) == TEXT
 
     @pytest.fixture(scope="class")
-    def agent(self, rig: Rig) -> Iterator[Container]:
+    @classmethod
+    def agent(cls, rig: Rig) -> Iterator[Container]:
         """Hands out temporary keys at the address of Amazon's agent, as it does for a task with a role."""
         network = f"{rig.network}-agent"
         options = ("--subnet", "169.254.170.0/24", "--gateway", AGENT, "--label", LABEL)
@@ -199,7 +201,8 @@ class TestSeaweedfs:
     """Virtual hosts behind a proxy; at the end with URLs that lead clients to it."""
 
     @pytest.fixture(scope="class")
-    def given(self, rig: Rig) -> dict:
+    @classmethod
+    def given(cls, rig: Rig) -> dict:
         rig.weed_client.create_bucket(Bucket=BUCKET)
         return {
             "mlflow_server_hosts": rig.hosts,
