@@ -209,7 +209,7 @@ NODE = "it builds a Kubernetes node from source and takes a quarter of an hour"
 MACHINE = "it boots machines with kernels of their own, which start MLflow slowly"
 ENGINES = "it builds the newest Docker from source, and deploys on three releases of it"
 ON_REQUEST = {"k8s": NODE}
-FOREIGN = "it deploys on stores of others, finds out in nineteen ways that one is of no use, and takes ten minutes"
+FOREIGN = "it deploys on stores of others, finds out in many ways that one is of no use, and takes a quarter of an hour"
 OTHER_STORE = "every run meets each store in one scenario, and this is the same scenario on the other one"
 
 
