@@ -259,7 +259,7 @@ class S3:
         """boto3 follows a bucket into its region, but not with what it signs for others."""
         there, here = headers.get("x-amz-bucket-region"), self.client.meta.region_name
         if there and there != here:
-            raise Problem("store_region", self.argument, f"the {self.where} is in {there!r}, and {here!r} is configured")
+            raise Problem("store_region", self.argument, f"the {self.where} is in {there!r}, and {here!r} is given")
 
     def is_empty(self) -> bool:
         """Whether nothing but the guard's own is in the destination."""
