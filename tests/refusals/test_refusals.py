@@ -73,6 +73,9 @@ CASES = [
         {"deployment_memory_limits_mb": {"postgres": "big"}},
         ["deployment_memory_limits_mb", "'big'", "a number from 1"],
     ),
+    # --- what the playbook decides
+    Case("mlflow_server_public_port=5001", ["mlflow_server_public_port", "and set deployment_public_port"]),
+    Case({"postgres_server_password": HIDDEN}, ["postgres_server_password", "and set deployment_given_secrets"]),
     # --- Docker
     Case("docker_engine_minimum_version=99.0", ["docker_engine_minimum_version", "99.0", "upgrade the engine"]),
     Case("docker_compose_minimum_version=2.0", ["docker_compose_minimum_version", "2.0", "2.18.0"]),
@@ -226,7 +229,7 @@ CASES = [
     Case("nfs_lease_seconds=1", ["nfs_lease_seconds", "1", "5 to 300"], NFS),
     Case("nfs_minimum_free_mib=-1", ["nfs_minimum_free_mib", "-1", "0 to"], NFS),
     Case("nfs_probe_seconds=1", ["nfs_probe_seconds", "1", "5 to 600"], NFS),
-    Case("nfs_client_count=0", ["nfs_client_count", "0", "1 to 16"], NFS),
+    Case("nfs_client_count=0", ["nfs_client_count", "which the playbook decides", "remove nfs_client_count"], NFS),
     Case("images_nfs_reference=ganesha", ["images_nfs_reference", "ganesha", "registry"], NFS),
     # --- the server
     Case("mlflow_server_artifacts_volume=nfs", ["mlflow_server_artifacts_volume", "dict"], "local"),

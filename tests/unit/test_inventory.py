@@ -1,0 +1,119 @@
+# Copyright: (c) 2026, the mlops.mlflow contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An inventory decides: each documented option arrives from it, and what the playbooks decide is refused by name."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+PLAYBOOKS = ("local", "single-az", "multi-az", "multi-az-nfs", "k8s")
+# What roles have found out by the time at which the options are read.
+FOUND = {
+    "images_resolved": {"object_store": {"kind": "seaweedfs", "reference": "store:1"}},
+    "images_recalled": {"object_store_kind": "seaweedfs"},
+    "object_store_connection": {"bucket": "found", "endpoint_url": "http://seaweedfs:8333"},
+    "ansible_facts": {"memtotal_mb": 4096, "processor_nproc": 2, "user_dir": "/home/somebody"},
+}
+# On Kubernetes the cluster's own names for the servers are added to what the user has.
+ADDED_TO = "mlflow_server_internal_names"
+SHOW = """\
+- name: Show them
+  ansible.builtin.copy:
+    dest: "{{ target }}-{{ inventory_hostname }}"
+    mode: "0600"
+    content: "{{ dict(options | zip(query('ansible.builtin.vars', *options))) | to_json }}"
+"""
+
+
+def documented() -> set[str]:
+    found: set[str] = set()
+    for path in ROOT.glob("roles/*/meta/argument_specs.yml"):
+        for entry in yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"].values():
+            found |= set(entry.get("options") or {})
+    return found
+
+
+def play_of(name: str) -> dict:
+    return yaml.safe_load((ROOT / f"playbooks/{name}.yml").read_text(encoding="utf-8"))[0]
+
+
+def decided(name: str) -> dict[str, str]:
+    """What nobody else sets, with the option that decides it."""
+    found: dict[str, str] = {}
+    for path in play_of(name)["vars_files"]:
+        variables = yaml.safe_load((ROOT / "playbooks" / path).read_text(encoding="utf-8"))
+        for key, value in variables.items():
+            if key.startswith("wiring_decides"):
+                found |= value
+    return found
+
+
+def run(folder: Path, play: dict, hosts: dict[str, dict], *words: str) -> subprocess.CompletedProcess:
+    here = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    inventory = {"mlflow": {"hosts": {host: {**here, **variables} for host, variables in hosts.items()}}}
+    (folder / "hosts.yml").write_text(json.dumps(inventory), encoding="utf-8")
+    (folder / "play.yml").write_text(json.dumps([play]), encoding="utf-8")
+    command = ["ansible-playbook", "--inventory", str(folder / "hosts.yml"), *words, str(folder / "play.yml")]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+
+
+def with_files(name: str, **more) -> dict:
+    """The play of a playbook with its variables, and other tasks."""
+    play = play_of(name)
+    files = [str(ROOT / "playbooks" / path) for path in play["vars_files"]]
+    return {"hosts": "mlflow", "gather_facts": False, "vars_files": files, "vars": play["vars"], **more}
+
+
+@pytest.mark.parametrize("name", PLAYBOOKS)
+def test_each_documented_option_arrives_from_the_inventory_host_by_host(name: str, tmp_path: Path) -> None:
+    options = sorted(documented() - set(decided(name)))
+    assert len(options) > 100
+    (tmp_path / "group_vars").mkdir()
+    ours = {option: f"{option} of the group" for option in options} | {ADDED_TO: ["group.example.com"]}
+    (tmp_path / "group_vars/mlflow.yml").write_text(yaml.safe_dump(ours), encoding="utf-8")
+    theirs = {option: f"{option} of the second host" for option in options} | {ADDED_TO: ["host.example.com"]}
+    settings = {**FOUND, "options": options, "target": str(tmp_path / "shown")}
+    (tmp_path / "found.json").write_text(json.dumps(settings), encoding="utf-8")
+    play = with_files(name, tasks=yaml.safe_load(SHOW))
+    done = run(tmp_path, play, {"first": {}, "second": theirs}, f"--extra-vars=@{tmp_path / 'found.json'}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for host, given in (("first", ours), ("second", theirs)):
+        shown = json.loads((tmp_path / f"shown-{host}").read_text(encoding="utf-8"))
+        shown[ADDED_TO] = shown[ADDED_TO][:1]
+        assert shown == given
+
+
+@pytest.mark.parametrize("name", PLAYBOOKS)
+def test_what_the_playbook_decides_is_refused_by_name(name: str, tmp_path: Path) -> None:
+    names = decided(name)
+    tasks = str(ROOT / "playbooks/tasks/inventory.yml")
+    play = with_files(name, tasks=[{"name": "Let the inventory decide", "ansible.builtin.import_tasks": tasks}])
+    done = run(tmp_path, play, {"first": dict.fromkeys(names, "secret")})
+    said = " ".join((done.stdout + done.stderr).split())
+    assert done.returncode == 2
+    for each, instead in names.items():
+        assert f"sets {each}, which the playbook decides" in said
+        if instead:
+            assert f"remove {each}, and set {instead}." in said
+    assert run(tmp_path, play, {"first": {"deployment_name": "mine"}}).returncode == 0
+
+
+def test_only_what_is_documented_is_refused_and_the_way_out_is_documented_too() -> None:
+    known = documented()
+    for name in PLAYBOOKS:
+        for each, instead in decided(name).items():
+            assert each in known
+            assert not instead or set(instead.split(" or ")) - {"object_store"} <= known
+
+
+@pytest.mark.parametrize("name", PLAYBOOKS)
+def test_a_playbook_looks_at_the_inventory_first(name: str) -> None:
+    first = play_of(name)["pre_tasks"][0]
+    assert first["ansible.builtin.import_tasks"] == "tasks/inventory.yml"
