@@ -108,6 +108,18 @@ def kubernetes(version: str) -> Program:
     )
 
 
+# What a Kubernetes cluster of the tests is made of.
+OF_KUBERNETES = (
+    "kubernetes",
+    "minikube",
+    "containerd",
+    "etcd",
+    "crictl",
+    "coredns",
+    "kube-router",
+    "storage-provisioner",
+    "metrics-server",
+)
 PROGRAMS = {
     program.name: program
     for program in (
@@ -127,7 +139,7 @@ PROGRAMS = {
             tags="libvirt_dlopen",
             cgo=True,
         ),
-        Program("etcd", "go.etcd.io/etcd/server/v3", "v3.6.16", packages=("",), files=("etcd",)),
+        Program("etcd", "go.etcd.io/etcd/server/v3", "v3.6.6", packages=("",), files=("etcd",)),
         Program(
             name="containerd",
             module="github.com/containerd/containerd/v2",
@@ -368,7 +380,16 @@ def provide(programs: Iterable[Program], cache: Path = CACHE) -> dict[str, Path]
 
 
 def forget_intermediate(cache: Path = CACHE) -> None:
-    """Compiled packages and the modules' sources, which are many times as big as the programs."""
+    """Compiled packages and sources, many times as big as the programs; not while somebody builds."""
+    with (cache / "lock").open("w", encoding="ascii") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        _remove_intermediate(cache)
+
+
+def _remove_intermediate(cache: Path) -> None:
     for name in ("build", "modules"):
         for path in (cache / name).rglob("*"):
             # What an older toolchain left cannot be removed as it is.
@@ -378,9 +399,30 @@ def forget_intermediate(cache: Path = CACHE) -> None:
         shutil.rmtree(cache / name, ignore_errors=True)
 
 
-def module_folder(module: str, version: str, go: Go) -> Path:
-    """The files of a module."""
-    return Path(_downloaded(module, version, go)["Dir"])
+def files(module: str, version: str, names: tuple[str, ...], go: Go) -> Path:
+    """A folder with some files and folders of a module, which stays when the modules are forgotten."""
+    key = hashlib.sha256(repr(names).encode()).hexdigest()[:12]
+    target = go.cache / "files" / f"{module.rsplit('/', 1)[-1]}-{version}-{key}"
+    if not target.is_dir():
+        source = Path(_downloaded(module, version, go)["Dir"])
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix="new-") as new:
+            for name in names:
+                copy = Path(new, "content", name)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                _copy(source / name, copy)
+            Path(new, "content").rename(target)
+    return target
+
+
+def _copy(source: Path, target: Path) -> None:
+    """With modes of its own: a module's files are read-only."""
+    if source.is_dir():
+        target.mkdir()
+        for each in source.iterdir():
+            _copy(each, target / each.name)
+    else:
+        shutil.copyfile(source, target)
 
 
 def _downloaded(module: str, version: str, go: Go) -> dict:

@@ -28,6 +28,7 @@ from tests.runner.stages import port_is_free
 
 BED = str(ROOT / "tests/beds/kubernetes/bed")
 BED_CONTEXT = "mlops-mlflow-bed"
+BED_KUBECONFIG = Path("~/.cache/mlops.mlflow/minikube/kubeconfig").expanduser()
 KINDS = ("serviceaccount", "networkpolicy", "secret", "configmap", "pvc", "service", "statefulset", "job", "deployment")
 # What the API server adds to objects, and what holds for the one that was read only.
 OWN_METADATA = ("name", "namespace", "labels", "annotations")
@@ -171,13 +172,13 @@ def prepared(given: argparse.Namespace) -> tuple[Deployment, ByKubectl]:
     if not given.context:
         if not port_is_free(given.port):
             raise StepFailed(f"Port {given.port} is taken: stop what has it, or choose another port with --port.")
-        perform([BED, "up", "--port", str(given.port)], timeout=BUILD_SECONDS)
-        given.kubeconfig = perform([BED, "kubeconfig"]).stdout.strip()
+        perform([BED, "start", BED_CONTEXT, "--port", str(given.port)], timeout=BUILD_SECONDS)
+        given.kubeconfig = str(BED_KUBECONFIG)
     deployment.variables = {
         "kubernetes_kubeconfig": given.kubeconfig,
         "kubernetes_context": given.context or BED_CONTEXT,
         "kubernetes_namespace": deployment.name,
-        "kubernetes_image_loader": given.image_loader.split() if given.context else [BED, "load"],
+        "kubernetes_image_loader": given.image_loader.split(),
         "kubernetes_public_url": given.url if given.context else deployment.url,
         "mlflow_server_replicas": given.replicas,
     }

@@ -16,7 +16,8 @@ import pytest
 from kubernetes import client, config
 
 VARIABLE = "MLOPS_MLFLOW_CLUSTER"
-BED = "mlops-mlflow-bed"
+# The cluster of the test bed, whose defaults may be changed for a while.
+BED = "molecule-k8s"
 
 
 @pytest.fixture(scope="session")

@@ -1,245 +1,343 @@
 # Copyright: (c) 2026, the mlops.mlflow contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The parts of the Kubernetes test bed that need no node."""
+"""The parts of the minikube test bed that need no cluster."""
 
 from __future__ import annotations
 
-import base64
+import hashlib
 import io
 import json
-import socket
+import os
+import subprocess
+import sys
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from kubernetes import client
 
 from tests.beds.commands import BedFailed
-from tests.beds.kubernetes import build, certificates, cgroups, checks, host, images, names, programs
+from tests.beds.go_programs import OF_KUBERNETES, PROGRAMS
+from tests.beds.kubernetes import checks, furnish, home, images, node, runtime, settings
 from tests.beds.kubernetes.main import arguments
-from tests.beds.kubernetes.settings import MARKER, PAUSE_IMAGE, Bed
+from tests.beds.kubernetes.settings import OWN_IMAGES, Parts
 
-VERSION_1 = """\
-cgroup /sys/fs/cgroup/cpu cgroup rw,relatime,cpu,cpuacct 0 0
-cgroup /sys/fs/cgroup/cpuset cgroup rw,relatime,cpuset 0 0
-cgroup /sys/fs/cgroup/memory cgroup rw,relatime,memory 0 0
-cgroup /sys/fs/cgroup/pids cgroup rw,relatime,pids 0 0
-cgroup2 /sys/fs/cgroup/unified cgroup2 rw,relatime 0 0
-tmpfs /tmp tmpfs rw 0 0
+TABLE = """\
+var (
+	KubeadmImages = map[string]map[string]string{
+		"v1.35.1": {
+			"coredns/coredns": "v1.13.1",
+			"etcd":            "3.6.6-0",
+			"pause":           "3.10.1",
+		},
+		"v1.31.14": {
+			"coredns/coredns": "v1.11.3",
+			"etcd":            "3.5.24-0",
+			"pause":           "3.10",
+		},
+	}
+)
 """
 
 
 @pytest.fixture
-def bed(tmp_path) -> Bed:
-    bed = Bed(tmp_path, tmp_path / "programs")
-    for folder in (bed.keys, bed.settings, bed.logs):
-        folder.mkdir()
-    return bed
+def minikube(tmp_path) -> Path:
+    """The one file of minikube's source that says which images a Kubernetes has."""
+    path = tmp_path / settings.IMAGES
+    path.parent.mkdir(parents=True)
+    path.write_text(TABLE, encoding="ascii")
+    return tmp_path
 
 
-# --- control groups ------------------------------------------------------------------------------------------------
+@pytest.fixture
+def parts(minikube) -> Parts:
+    return settings.parts("", minikube)
 
 
-def test_processes_are_known_by_the_hierarchy_of_pids() -> None:
-    hierarchies = cgroups.mounts(VERSION_1)
-    assert len(hierarchies) == 5
-    assert cgroups.tracking(hierarchies).path == Path("/sys/fs/cgroup/pids")
-
-
-def test_version_2_alone_has_one_hierarchy() -> None:
-    hierarchies = cgroups.mounts("cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid 0 0\n")
-    assert cgroups.tracking(hierarchies).path == Path("/sys/fs/cgroup")
+# --- which releases ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("table", "sentence"),
+    ("word", "version"),
+    [("", "1.35.1"), ("1.35", "1.35.1"), ("v1.35.1", "1.35.1"), ("1.31", "1.31.14"), ("1.31.14", "1.31.14")],
+)
+def test_a_release_by_the_names_it_is_called(word, version) -> None:
+    assert settings.version_of(word) == version
+
+
+@pytest.mark.parametrize("word", ["1.3", "1.20", "1.35.2", "latest"])
+def test_a_release_that_the_bed_lacks_is_refused(word) -> None:
+    with pytest.raises(BedFailed, match=f"^K8S_VERSION is {word}, and the bed has Kubernetes 1.35.1, .*: name one of"):
+        settings.version_of(word)
+
+
+def test_the_parts_of_a_release_are_what_minikube_says(minikube) -> None:
+    parts = settings.parts("1.31", minikube)
+    assert (parts.etcd, parts.coredns, parts.pause) == ("3.5.24-0", "v1.11.3", "3.10")
+    wanted = {"kubernetes": "v1.31.14", "etcd": "v3.5.24", "coredns": "v1.11.3", "minikube": "v1.38.1"}
+    assert {name: parts.programs[name].version for name in wanted} == wanted
+
+
+def test_the_default_parts_are_those_of_the_table(parts) -> None:
+    # `bed check` looks at these before anything of minikube is there.
+    assert {name: parts.programs[name] for name in OF_KUBERNETES} == {name: PROGRAMS[name] for name in OF_KUBERNETES}
+
+
+def test_a_release_that_minikube_does_not_know_is_refused(minikube) -> None:
+    with pytest.raises(BedFailed, match="does not know Kubernetes 1.34.4"):
+        settings.parts("1.34", minikube)
+
+
+# --- images --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folders(tmp_path) -> dict[str, Path]:
+    made = {name: tmp_path / "programs" / name for name in OF_KUBERNETES}
+    for name, folder in made.items():
+        folder.mkdir(parents=True)
+        for program in PROGRAMS[name].programs:
+            (folder / program).write_bytes(f"program {program}".encode())
+    return made
+
+
+def test_every_image_that_a_cluster_asks_for_has_a_program(parts, folders, tmp_path) -> None:
+    found = images.wanted(parts, folders, tmp_path / "pause", tmp_path / "traefik")
+    assert {image.reference for image in found} == {
+        "registry.k8s.io/kube-apiserver:v1.35.1",
+        "registry.k8s.io/kube-controller-manager:v1.35.1",
+        "registry.k8s.io/kube-scheduler:v1.35.1",
+        "registry.k8s.io/kube-proxy:v1.35.1",
+        "registry.k8s.io/etcd:3.6.6-0",
+        "registry.k8s.io/coredns/coredns:v1.13.1",
+        "registry.k8s.io/pause:3.10.1",
+        "gcr.io/k8s-minikube/storage-provisioner:v5",
+        *OWN_IMAGES.values(),
+    }
+    assert {image.reference for image in found if image.tools} == {
+        "registry.k8s.io/kube-proxy:v1.35.1",
+        OWN_IMAGES["kube-router"],
+    }
+    assert all(path.is_file() for image in found for path in image.files.values() if path.parent != tmp_path)
+
+
+def test_an_archive_is_what_docker_would_save(tmp_path) -> None:
+    program = tmp_path / "program"
+    program.write_bytes(b"content")
+    tools = images.layer({"/bin/sh": program})
+    wanted = [
+        images.Image("a.test/one:1", {"/one": program}, ("/one",)),
+        images.Image("a.test/two:2", {"/two": program}, ("/two",), tools=True),
+    ]
+    target = tmp_path / "images.tar"
+    images.write(target, wanted, tools, "amd64")
+    with tarfile.open(target) as archive:
+        names = archive.getnames()
+        assert len(names) == len(set(names))
+        manifest = json.load(archive.extractfile("manifest.json"))
+        assert [each["RepoTags"] for each in manifest] == [["a.test/one:1"], ["a.test/two:2"]]
+        for each in manifest:
+            about = json.load(archive.extractfile(each["Config"]))
+            layers = [archive.extractfile(name).read() for name in each["Layers"]]
+            told = [f"sha256:{hashlib.sha256(layer).hexdigest()}" for layer in layers]
+            assert about["rootfs"]["diff_ids"] == told
+            with tarfile.open(fileobj=io.BytesIO(layers[-1])) as layer:
+                path = about["config"]["Entrypoint"][0]
+                assert layer.getmember(path.lstrip("/")).mode == 0o755
+        assert len(manifest[1]["Layers"]) == 2
+
+
+@pytest.mark.parametrize("change", ["root", "program", "traefik", "pause"])
+def test_all_that_goes_into_a_node_is_in_its_key(parts, folders, change) -> None:
+    before = node.key("root", parts, folders.values(), "traefik-1")
+    root, traefik = ("other" if change == name else name for name in ("root", "traefik"))
+    if change == "program":
+        folders["etcd"] = Path("etcd-v9")
+    if change == "pause":
+        parts = replace(parts, pause="9")
+    assert node.key(root, parts, folders.values(), "traefik-1" if traefik == "traefik" else "other") != before
+
+
+# --- manifests and what they are applied to ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [path.stem for path in sorted(home.MANIFESTS.glob("*.yaml"))])
+@pytest.mark.parametrize("upstream", [False, True])
+def test_every_image_of_a_manifest_can_be_had(name, upstream) -> None:
+    text = home.manifest(name, upstream)
+    if upstream and name not in settings.UPSTREAM_IMAGES:
+        return
+    known = (settings.UPSTREAM_IMAGES if upstream else OWN_IMAGES).values()
+    for document in yaml.safe_load_all(text):
+        spec = document.get("spec", {}).get("template", {}).get("spec", {})
+        for container in spec.get("initContainers", []) + spec.get("containers", []):
+            assert container["image"] in known
+
+
+def test_the_user_without_rights_has_no_key_but_a_token() -> None:
+    clusters = [{"name": name, "cluster": {"server": f"https://{name}"}} for name in ("bed", "other")]
+    contexts = [{"name": each, "context": {"cluster": each, "user": each}} for each in ("bed", "other")]
+    users = [{"name": each, "user": {"client-key": "/secret"}} for each in ("bed", "other")]
+    given = {"clusters": clusters, "contexts": contexts, "users": users}
+    found = furnish.restricted(given, "bed", "token")
+    assert found["users"] == [{"name": "bed-restricted", "user": {"token": "token"}}]
+    assert found["clusters"] == clusters[:1]
+    assert found["current-context"] == "bed-restricted"
+
+
+@pytest.mark.parametrize(
+    ("items", "answer"),
     [
-        ("tmpfs /tmp tmpfs rw 0 0\n", "There are no control groups under /sys/fs/cgroup"),
-        (VERSION_1.replace("cgroup rw,relatime,memory", "cgroup rw,relatime,freezer"), "the control group memory,"),
+        ([], False),
+        ([{"spec": {"replicas": 1}, "status": {"readyReplicas": 1}}], True),
+        ([{"spec": {"replicas": 1}, "status": {}}], False),
+        ([{"spec": {"replicas": 1}, "status": {"readyReplicas": 1}}, {"spec": {"replicas": 2}}], False),
     ],
 )
-def test_machines_without_the_control_groups_are_refused(table, sentence) -> None:
-    with pytest.raises(BedFailed, match=sentence):
-        cgroups.tracking(cgroups.mounts(table))
+def test_when_deployments_are_ready(items, answer) -> None:
+    assert furnish.ready(json.dumps({"items": items})) is answer
+    assert not furnish.ready("")
 
 
-def test_numbers_of_a_process_in_the_namespaces_below() -> None:
-    assert cgroups.inner_number("Name:\tkubelet\nNSpid:\t4711\t23\n") == (23,)
-    assert cgroups.inner_number("Name:\tpause\nNSpid:\t4711\t99\t1\n") == (99, 1)
-    assert cgroups.inner_number("Name:\tsocat\nNSpid:\t4711\n") == ()
+# --- the engine's runtime ------------------------------------------------------------------------------------------
 
 
-# --- keys ----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("bounds", "answer"), [("000001fffeffffff", True), ("000001ffffffffff", False), ("0000000001000000", False)]
+)
+def test_whether_root_lacks_the_capability(bounds, answer) -> None:
+    assert runtime.lacks(f"CapInh:\t0\nCapBnd:\t{bounds}\nCapAmb:\t0\n") is answer
 
 
-def test_every_kubeconfig_is_secret_and_signed_by_the_new_authority(bed) -> None:
-    certificates.make(bed)
-    authority = x509.load_pem_x509_certificate((bed.keys / "authority.crt").read_bytes())
-    for name, (user, _group) in certificates.CLIENTS.items():
-        path = bed.kubeconfig(name)
-        assert path.stat().st_mode & 0o777 == 0o600
-        pem = yaml.safe_load(path.read_text())["users"][0]["user"]["client-certificate-data"]
-        certificate = x509.load_pem_x509_certificate(base64.b64decode(pem))
-        authority.public_key().verify(
-            certificate.signature, certificate.tbs_certificate_bytes, ec.ECDSA(certificate.signature_hash_algorithm)
-        )
-        assert certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value == user
+@pytest.mark.parametrize("before", [{}, {"log-level": "warn"}, {"runtimes": {"other": {"path": "/x"}}}])
+def test_settings_of_the_engine_are_kept(before) -> None:
+    after = runtime.with_runtime(before)
+    assert after["runtimes"][settings.RUNTIME] == {"path": str(runtime.PROGRAM)}
+    assert runtime.without_runtime(after) == before
 
 
-def test_the_restricted_user_is_in_no_group(bed) -> None:
-    certificates.make(bed)
-    content = yaml.safe_load(bed.kubeconfig("restricted").read_text())
-    certificate = x509.load_pem_x509_certificate(
-        base64.b64decode(content["users"][0]["user"]["client-certificate-data"])
+@pytest.mark.parametrize(
+    ("existed", "now", "restored"),
+    [
+        (True, "after", "before"),
+        (False, "after", None),
+        (True, '{"debug": true, "runtimes": {"mlops-mlflow-bed": {"path": "x"}}}', '{\n  "debug": true\n}\n'),
+    ],
+)
+def test_what_others_changed_meanwhile_is_kept(existed, now, restored) -> None:
+    record = {"existed": existed, "before": "before", "after": "after"}
+    assert runtime.restored(now, record) == restored
+
+
+@pytest.mark.parametrize(("command", "option", "nested"), [("create", "--bundle", True), ("exec", "--process", False)])
+def test_the_runtime_takes_one_capability_out(tmp_path, command, option, nested) -> None:
+    runc = tmp_path / "runc"
+    runc.write_text('#!/bin/sh\necho "$@"\n', encoding="ascii")
+    runc.chmod(0o755)
+    process = {"capabilities": {"bounding": ["CAP_CHOWN", "CAP_SYS_RESOURCE"], "ambient": None}}
+    path = tmp_path / ("config.json" if nested else "process.json")
+    path.write_text(json.dumps({"process": process} if nested else process), encoding="ascii")
+    words = ["--root", "/r", command, option, str(tmp_path if nested else path), "name"]
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        [sys.executable, str(runtime.SOURCE), *words], env=environment, capture_output=True, text=True, check=True
     )
-    assert not certificate.subject.get_attributes_for_oid(x509.NameOID.ORGANIZATION_NAME)
-    assert content["current-context"] == "mlops-mlflow-bed-restricted"
+    assert done.stdout.split() == words
+    found = json.loads(path.read_text(encoding="ascii"))
+    held = (found["process"] if nested else found)["capabilities"]
+    assert held == {"bounding": ["CAP_CHOWN"], "ambient": []}
 
 
-def test_two_beds_have_nothing_in_common(bed) -> None:
-    certificates.make(bed)
-    first = {path.name: path.read_bytes() for path in bed.keys.iterdir()}
-    certificates.make(bed)
-    assert all(path.read_bytes() != first[path.name] for path in bed.keys.iterdir())
-
-
-# --- names ---------------------------------------------------------------------------------------------------------
-
-
-def _service(name: str, address: str | None) -> client.V1Service:
-    metadata = client.V1ObjectMeta(name=name, namespace="space")
-    return client.V1Service(metadata=metadata, spec=client.V1ServiceSpec(cluster_ip=address))
-
-
-def _endpoints(name: str, *addresses: tuple[str, str | None]) -> client.V1Endpoints:
-    subset = client.V1EndpointSubset(
-        addresses=[client.V1EndpointAddress(ip=ip, hostname=hostname) for ip, hostname in addresses] or None,
-        not_ready_addresses=[client.V1EndpointAddress(ip="10.244.0.99")],
-    )
-    return client.V1Endpoints(metadata=client.V1ObjectMeta(name=name, namespace="space"), subsets=[subset])
-
-
-def test_names_of_services_and_of_the_pods_behind_headless_ones() -> None:
-    services = [
-        _service("web", "10.96.0.7"),
-        _service("data", "None"),
-        _service("empty", "None"),
-        _service("out", None),
-    ]
-    endpoints = [
-        _endpoints("web", ("10.244.0.2", None)),
-        _endpoints("data", ("10.244.0.3", "data-0")),
-        _endpoints("empty"),
-    ]
-    assert names.lines(services, endpoints) == [
-        "10.244.0.3 data-0.data.space.svc.cluster.local",
-        "10.244.0.3 data.space.svc.cluster.local",
-        "10.96.0.7 web.space.svc.cluster.local",
-    ]
-
-
-# --- images and programs -------------------------------------------------------------------------------------------
-
-
-def test_the_pause_image_is_one_program() -> None:
-    with tarfile.open(fileobj=io.BytesIO(images.archive(b"program", "amd64"))) as image:
-        manifest = json.load(image.extractfile("manifest.json"))
-        assert manifest[0]["RepoTags"] == [PAUSE_IMAGE]
-        with tarfile.open(fileobj=image.extractfile(manifest[0]["Layers"][0])) as layer:
-            assert [(entry.name, entry.mode) for entry in layer] == [("pause", 0o755)]
-
-
-def test_the_cache_knows_what_went_in(monkeypatch) -> None:
-    key = build.key()
-    assert key == build.key()
-    monkeypatch.setattr(build, "ENVIRONMENT", build.ENVIRONMENT | {"GOLDFLAGS": ""})
-    assert build.key() != key
-
-
-def test_half_a_cache_is_not_taken(tmp_path) -> None:
-    build.folder(tmp_path).mkdir()
-    (build.folder(tmp_path) / "kubelet").touch()
-    assert not build.is_built(tmp_path)
-
-
-def test_another_distribution_is_refused_before_the_build(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(build, "distribution", lambda: ("fedora", "unknown"))
-    with pytest.raises(BedFailed, match="This is fedora unknown, and Kubernetes is built from the source package"):
-        build.provide(tmp_path)
-
-
-def test_the_settings_name_only_the_beds_own_paths(bed) -> None:
-    assert f'root = "{bed.folder}/containerd"' in programs.containerd_settings(bed)
-    assert programs.kubelet_settings(bed)["cgroupRoot"] == "/mlops-mlflow-bed"
-    assert f"--data-dir={bed.folder}/etcd" in programs.etcd(bed)
+@pytest.mark.parametrize(
+    ("words", "seen"),
+    [
+        (["run", "-d", "--privileged", "image"], f"run --runtime={settings.RUNTIME} -d --privileged image"),
+        (["create", "--privileged", "image"], f"create --runtime={settings.RUNTIME} --privileged image"),
+        (["run", "--rm", "image", "a b"], "run --rm image a b"),
+        (["ps", "--privileged"], "ps --privileged"),
+    ],
+)
+def test_nodes_alone_get_the_runtime(tmp_path, words, seen) -> None:
+    real, script = tmp_path / "real", tmp_path / "docker"
+    for path, text in (
+        (real, '#!/bin/sh\necho "$@"\n'),
+        (script, home.DOCKER.format(docker=real, runtime=settings.RUNTIME)),
+    ):
+        path.write_text(text, encoding="utf-8")
+        path.chmod(0o755)
+    done = subprocess.run([str(script), *words], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == seen
 
 
 # --- refusals ------------------------------------------------------------------------------------------------------
 
 
+def engine_that_says(tmp_path, monkeypatch, answer: str, code: int = 0) -> None:
+    path = tmp_path / "docker"
+    path.write_text(f"#!/bin/sh\ncat <<'END'\n{answer}\nEND\nexit {code}\n", encoding="utf-8")
+    path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("answer", "words"),
     [
-        (["up", "--port", "0"], "0 is not between 1 and 65535"),
-        (["up", "--port", "http"], "http is not between 1 and 65535"),
-        (["up", "--node-port", "5000"], "5000 is not between 30000 and 32767"),
-        (["load"], "the following arguments are required: IMAGE"),
-        (["restart"], "invalid choice: 'restart'"),
+        ({"ServerErrors": ["Cannot connect to the Docker daemon"]}, r"no Docker engine here \(Cannot connect"),
+        ({}, r"no Docker engine here \(nothing answers\): run `ansible-playbook tests/beds/docker.yml`"),
+        ({"ServerVersion": "29.0", "SecurityOptions": ["name=rootless"]}, "privileged containers, which this Docker"),
+        ({"ServerVersion": "29.0", "SecurityOptions": ["name=userns"]}, "privileged containers, which this Docker"),
     ],
 )
-def test_options_that_cannot_be(words, sentence, capsys) -> None:
+def test_an_engine_without_nodes_is_refused(tmp_path, monkeypatch, answer, words) -> None:
+    engine_that_says(tmp_path, monkeypatch, json.dumps(answer))
+    with pytest.raises(BedFailed, match=words):
+        checks.engine()
+
+
+def test_an_engine_that_will_do(tmp_path, monkeypatch) -> None:
+    engine_that_says(tmp_path, monkeypatch, json.dumps({"ServerVersion": "29.0", "SecurityOptions": None}))
+    assert checks.engine()["ServerVersion"] == "29.0"
+
+
+def test_without_docker_there_is_no_bed(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(BedFailed, match=r"^minikube's nodes are containers, and there is no Docker engine here"):
+        checks.engine()
+
+
+def test_another_system_is_refused(monkeypatch) -> None:
+    monkeypatch.setattr(checks.sys, "platform", "darwin")
+    with pytest.raises(BedFailed, match=r"^This is darwin on .*, and the bed is for Linux on x86_64\.$"):
+        checks.machine()
+
+
+def test_an_ordinary_user_is_refused(monkeypatch) -> None:
+    monkeypatch.setattr(checks.os, "geteuid", lambda: 1000)
+    with pytest.raises(BedFailed, match="needs root: run it as root"):
+        checks.machine()
+
+
+def test_too_little_disk_is_refused(monkeypatch) -> None:
+    monkeypatch.setattr(checks.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(checks, "GIBIBYTES", 10**6)
+    with pytest.raises(BedFailed, match="GiB free, and 1000000 are needed"):
+        checks.machine()
+
+
+def test_nobody_answers_at_a_port_where_nobody_listens() -> None:
+    assert not checks.answers("http://127.0.0.1:9/v2/")
+
+
+@pytest.mark.parametrize("words", [[], ["nonsense"], ["furnish"], ["up", "--port", "5000"]])
+def test_other_commands_are_refused(words, capsys) -> None:
     with pytest.raises(SystemExit):
         arguments(words)
-    assert sentence in capsys.readouterr().err
+    assert "usage: bed" in capsys.readouterr().err
 
 
-def test_a_folder_with_something_else_is_refused(tmp_path) -> None:
-    (tmp_path / "letter").touch()
-    with pytest.raises(BedFailed, match="something in it that is no bed: name an empty or a new folder"):
-        checks.folder(tmp_path)
-    (tmp_path / MARKER).touch()
-    checks.folder(tmp_path)
-
-
-@pytest.mark.parametrize("name", ["with space", "a,b", "a:b", "x" * 130])
-def test_folders_that_the_programs_cannot_read_are_refused(tmp_path, name) -> None:
-    with pytest.raises(BedFailed, match="name one of up to 120 characters without spaces"):
-        checks.folder(tmp_path / name)
-
-
-def test_a_taken_port_is_refused() -> None:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        port = listener.getsockname()[1]
-        with pytest.raises(BedFailed, match=f"--port is {port}, which cannot be had on 127.0.0.1"):
-            checks.port(port)
-    checks.port(port)
-
-
-def test_a_kubeconfig_is_never_overwritten(tmp_path) -> None:
-    (tmp_path / "config").write_text("mine")
-    with pytest.raises(BedFailed, match="which exists: name a new file, or remove it"):
-        checks.kubeconfig(tmp_path / "config")
-    with pytest.raises(BedFailed, match="whose folder does not exist"):
-        checks.kubeconfig(tmp_path / "absent" / "config")
-
-
-def test_not_root(monkeypatch) -> None:
-    monkeypatch.setattr(checks.os, "geteuid", lambda: 1000)
-    with pytest.raises(BedFailed, match="which needs root: run it as root"):
-        checks.privileges()
-
-
-def test_a_kubeconfig_that_was_changed_since_is_kept(bed) -> None:
-    """What `up` wrote is taken back; what a user made of it is not."""
-    bed.kubeconfig().write_text("ours")
-    for content, stays in (("ours", False), ("theirs", True)):
-        copy = bed.folder / "copy"
-        copy.write_text(content)
-        (bed.folder / host.COPY).write_text(str(copy))
-        host._restore(bed)
-        assert copy.exists() is stays
+def test_the_release_comes_from_the_environment(monkeypatch) -> None:
+    monkeypatch.delenv("K8S_VERSION", raising=False)
+    assert arguments(["up"]).version == settings.DEFAULT
+    monkeypatch.setenv("K8S_VERSION", "1.31")
+    assert arguments(["up"]).version == "1.31"

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mlops.mlflow contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Images for the node: its own pause image, and those of the local Docker engine."""
+"""Stand-ins for the images that a cluster asks for by upstream's names: the same programs, each alone in its image."""
 
 from __future__ import annotations
 
@@ -8,59 +8,102 @@ import hashlib
 import io
 import json
 import tarfile
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
-from tests.beds import engine
-from tests.beds.commands import say
-from tests.beds.kubernetes.settings import PAUSE_IMAGE, SOCKET, Bed
+from tests.beds.kubernetes.settings import OWN_IMAGES, Parts
 
-LOAD_SECONDS = 600
+PATH = "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def _add(archive: tarfile.TarFile, name: str, content: bytes, mode: int = 0o644) -> None:
+@dataclass(frozen=True)
+class Image:
+    reference: str
+    # Of each file, where it is in the image.
+    files: dict[str, Path]
+    entrypoint: tuple[str, ...]
+    # Whether it has the shell and the programs for the kernel's tables below its own files.
+    tools: bool = False
+
+
+def wanted(parts: Parts, folders: dict[str, Path], pause: Path, traefik: Path) -> list[Image]:
+    """All images that a node has from the beginning."""
+    own = folders["kubernetes"]
+    images = [
+        _one(
+            f"registry.k8s.io/{name}:v{parts.version}", own / name, f"/usr/local/bin/{name}", tools=name == "kube-proxy"
+        )
+        for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy")
+    ]
+    storage = folders["storage-provisioner"] / "storage-provisioner"
+    return [
+        *images,
+        _one(f"registry.k8s.io/etcd:{parts.etcd}", folders["etcd"] / "etcd", "/usr/local/bin/etcd"),
+        _one(f"registry.k8s.io/coredns/coredns:{parts.coredns}", folders["coredns"] / "coredns", "/coredns"),
+        _one(f"registry.k8s.io/pause:{parts.pause}", pause, "/pause"),
+        _one("gcr.io/k8s-minikube/storage-provisioner:v5", storage, "/storage-provisioner"),
+        _one(
+            OWN_IMAGES["kube-router"], folders["kube-router"] / "kube-router", "/usr/local/bin/kube-router", tools=True
+        ),
+        _one(OWN_IMAGES["metrics-server"], folders["metrics-server"] / "metrics-server", "/metrics-server"),
+        _one(OWN_IMAGES["traefik"], traefik, "/traefik"),
+    ]
+
+
+def _one(reference: str, program: Path, path: str, tools: bool = False) -> Image:
+    return Image(reference, {path: program}, (path,), tools)
+
+
+def _entry(name: str, size: int, mode: int) -> tarfile.TarInfo:
     entry = tarfile.TarInfo(name)
-    entry.size, entry.mode = len(content), mode
-    archive.addfile(entry, io.BytesIO(content))
+    entry.size, entry.mode = size, mode
+    return entry
 
 
-def archive(program: bytes, machine: str) -> bytes:
-    """An image of one program, as `docker save` would write it."""
-    layer = io.BytesIO()
-    with tarfile.open(fileobj=layer, mode="w") as content:
-        _add(content, "pause", program, 0o755)
-    settings = {
+def layer(files: dict[str, Path]) -> bytes:
+    """The same for the same files, whenever it is made."""
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as archive:
+        for name in sorted(files):
+            data = files[name].read_bytes()
+            archive.addfile(_entry(name.lstrip("/"), len(data), 0o755), io.BytesIO(data))
+        # Programs that run as any user want a folder for what is temporary.
+        entry = _entry("tmp", 0, 0o1777)
+        entry.type = tarfile.DIRTYPE
+        archive.addfile(entry)
+    return content.getvalue()
+
+
+def settings(image: Image, layers: Iterable[bytes], machine: str) -> dict:
+    return {
         "architecture": machine,
         "os": "linux",
-        "config": {"Entrypoint": ["/pause"], "User": "65535:65535"},
-        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer.getvalue()).hexdigest()}"]},
+        "config": {"Entrypoint": list(image.entrypoint), "Env": [f"PATH={PATH}"], "WorkingDir": "/"},
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(each).hexdigest()}" for each in layers]},
+        "history": [],
     }
-    image = io.BytesIO()
-    with tarfile.open(fileobj=image, mode="w") as content:
-        _add(content, "layer.tar", layer.getvalue())
-        _add(content, "config.json", json.dumps(settings).encode())
-        manifest = [{"Config": "config.json", "RepoTags": [PAUSE_IMAGE], "Layers": ["layer.tar"]}]
-        _add(content, "manifest.json", json.dumps(manifest).encode())
-    return image.getvalue()
 
 
-def inside(process: int, *command: str) -> list[str]:
-    """A command in the node's namespaces, whose first process is given."""
-    return ["nsenter", f"--target={process}", "--mount", "--net", "--pid", "--", *command]
+def write(target: Path, images: Iterable[Image], tools: bytes, machine: str) -> None:
+    """An archive of them all, as `docker save` writes it."""
+    manifest, written = [], set()
+    with tarfile.open(target, "w") as archive:
 
+        def add(name: str, data: bytes) -> str:
+            if name not in written:
+                archive.addfile(_entry(name, len(data), 0o644), io.BytesIO(data))
+                written.add(name)
+            return name
 
-def load(bed: Bed, process: int, references: list[str]) -> None:
-    """Those that the node has already are left alone."""
-    loaded = json.loads(bed.loaded.read_text(encoding="utf-8")) if bed.loaded.exists() else {}
-    for reference, identity in engine.identities(references).items():
-        if loaded.get(reference) == identity:
-            say(f"The node has {reference} already")
-            continue
-        say(f"Loading {reference} into the node")
-        take = inside(process, "ctr", "--address", SOCKET, "--namespace", "k8s.io", "images", "import", "-")
-        engine.copy([reference], take, LOAD_SECONDS)
-        loaded[reference] = identity
-        bed.loaded.write_text(json.dumps(loaded), encoding="utf-8")
-
-
-def pause(bed: Bed, machine: str) -> None:
-    bed.pause.write_bytes(archive(Path(bed.programs / "pause").read_bytes(), machine))
+        for image in images:
+            layers = [*([tools] if image.tools else []), layer(image.files)]
+            about = json.dumps(settings(image, layers, machine)).encode()
+            manifest.append(
+                {
+                    "Config": add(f"{hashlib.sha256(about).hexdigest()}.json", about),
+                    "RepoTags": [image.reference],
+                    "Layers": [add(f"{hashlib.sha256(each).hexdigest()}.tar", each) for each in layers],
+                }
+            )
+        add("manifest.json", json.dumps(manifest).encode())

@@ -1,95 +1,153 @@
 # Copyright: (c) 2026, the mlops.mlflow contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A real Kubernetes node on this machine, from Debian's packages, for tests: up, down, and images into it."""
+"""What a real minikube needs on this machine, for tests: role minikube makes the cluster with it."""
 
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+import fcntl
+import json
+import os
+import shlex
 
-from tests.beds.command_line import FAILED, NOT_UP, REFUSED, carry_out, number
-from tests.beds.commands import BedFailed, say
-from tests.beds.kubernetes import cgroups, checks, host, images
-from tests.beds.kubernetes.settings import CONTEXT, FOLDER, NODE_ADDRESS
+from tests.beds import go_programs
+from tests.beds.command_line import NOT_UP, REFUSED, carry_out, number
+from tests.beds.commands import say
+from tests.beds.kubernetes import checks, furnish, home, node, runtime, wheels
+from tests.beds.kubernetes.settings import (
+    CACHE,
+    DEFAULT,
+    KICBASE,
+    KUBECONFIG,
+    MINIKUBE,
+    minikube_files,
+    parts,
+    version_of,
+)
 
-
-def _path(word: str) -> Path:
-    return Path(word).expanduser().absolute()
+VERSION_VARIABLE = "K8S_VERSION"
 
 
 def arguments(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bed", description=__doc__, allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    up = commands.add_parser("up", help="build what is missing, and start the node", allow_abbrev=False)
-    up.add_argument("--folder", type=_path, default=FOLDER, help=f"for all of its state (default: {FOLDER})")
-    up.add_argument(
-        "--port", type=number(1, 65535), help="of 127.0.0.1, 1 to 65535, forwarded to the node port (default: none)"
-    )
-    up.add_argument("--node-port", type=number(30000, 32767), default=30500, help="30000 to 32767 (default: 30500)")
-    up.add_argument("--kubeconfig", type=_path, metavar="FILE", help="write the kubeconfig there too, mode 0600")
-    down = commands.add_parser("down", help="take all of it away, in whatever state it is", allow_abbrev=False)
-    down.add_argument("--folder", type=_path, default=FOLDER, help="only for one whose record is lost")
-    check = commands.add_parser("check", help=f"whether a bed can be here; ends with {REFUSED} and the reason if not")
-    check.add_argument("--folder", type=_path, default=FOLDER, help="that it would have")
-    commands.add_parser("status", help=f"what runs; ends with 0 if all does, {FAILED} if not, {NOT_UP} if no bed is up")
-    load = commands.add_parser("load", help="copy images of the local Docker engine into the node")
-    load.add_argument("images", nargs="+", metavar="IMAGE")
-    kubeconfig = commands.add_parser("kubeconfig", help="print the path of the kubeconfig")
-    kubeconfig.add_argument("--restricted", action="store_true", help="of a user without rights")
-    return parser.parse_args(words)
-
-
-def _up(given: argparse.Namespace) -> int:
-    bed = host.up(given.folder, given.port, given.node_port, given.kubeconfig)
-    say(f"The node is ready at {NODE_ADDRESS}, as context {CONTEXT} in")
-    print(given.kubeconfig or bed.kubeconfig())
-    return 0
-
-
-def _down(given: argparse.Namespace) -> int:
-    say("Nothing is left of it" if host.down(given.folder) else "No bed is up")
-    return 0
+    commands.add_parser("check", help=f"whether a bed can be here; ends with {REFUSED} and the reason if not")
+    commands.add_parser("up", help="provide what a cluster is started with, and print it as variables of role minikube")
+    commands.add_parser("variables", help="print these variables again, as JSON")
+    commands.add_parser("env", help="print the variables of a shell by which minikube and kubectl find the clusters")
+    start = commands.add_parser("start", help="a cluster: `up`, role minikube, and `furnish`", allow_abbrev=False)
+    start.add_argument("profile", metavar="PROFILE", help="the cluster's name")
+    start.add_argument("--nodes", type=number(1, 9), default=2, help="1 to 9 (default: 2)")
+    start.add_argument("--port", type=number(1, 65535), default=5000, help="of this machine (default: 5000)")
+    more = commands.add_parser("furnish", help="give a cluster zones, metrics, an Ingress controller and Gateway API")
+    more.add_argument("profile", metavar="PROFILE", help="the cluster's name")
+    commands.add_parser("status", help=f"which clusters there are; ends with {NOT_UP} if no bed is up")
+    commands.add_parser("down", help="delete all clusters of the bed, and put the engine's settings back")
+    given = parser.parse_args(words)
+    given.version = os.environ.get(VERSION_VARIABLE, "") or DEFAULT
+    return given
 
 
 def _check(given: argparse.Namespace) -> int:
-    host.check(given.folder)
-    print("A bed can be here.")
+    checks.machine()
+    checks.engine()
+    version_of(given.version)
+    if checks.upstream_answers():
+        print("A bed can be here, with minikube's release and upstream's images.")
+        return 0
+    checks.distribution()
+    go_programs.check(go_programs.PROGRAMS.values())
+    print("A bed can be here, from programs that are built.")
     return 0
+
+
+def _up(given: argparse.Namespace) -> int:
+    checks.machine()
+    checks.engine()
+    version = version_of(given.version)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "minikube.lock").open("w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        found = home.prepare_upstream(version) if checks.upstream_answers() else _build(version)
+    print(json.dumps(found, indent=2))
+    return 0
+
+
+def _build(version: str) -> dict:
+    checks.distribution()
+    go = go_programs.check(go_programs.PROGRAMS.values())
+    files = minikube_files(go)
+    wanted = parts(version, files)
+    programs = [wanted.programs[name] for name in go_programs.OF_KUBERNETES]
+    complete = all(go_programs.is_built(program, go) for program in programs)
+    folders = go_programs.provide(programs)
+    traefik = wheels.traefik()
+    image = node.provide(wanted, folders, files / KICBASE, traefik)
+    furnish.keep_definitions(go)
+    runtime.enable()
+    found = home.prepare(wanted, folders, image)
+    if not complete:
+        go_programs.forget_intermediate()
+    for program in programs:
+        about = go_programs.record(program, go)
+        say(f"{program.name} {about['version']}, built in {about['seconds']} s with Go {about['go']}")
+    return found
+
+
+def _variables(_given: argparse.Namespace) -> int:
+    print(json.dumps(home.recorded(), indent=2))
+    return 0
+
+
+def _env(_given: argparse.Namespace) -> int:
+    found = home.recorded()
+    folders = [str(MINIKUBE.parent)] if not home.is_upstream(found) else []
+    print(f"export KUBECONFIG={shlex.quote(str(KUBECONFIG))}")
+    print(f"export MINIKUBE_HOME={shlex.quote(str(home.HOME))}")
+    if folders:
+        print(f'export PATH={shlex.quote(folders[0])}:{shlex.quote(str(home.PATH))}:"$PATH"')
+    return 0
+
+
+def _furnish(given: argparse.Namespace) -> int:
+    furnish.all_of(given.profile, home.is_upstream(home.recorded()))
+    return 0
+
+
+def _start(given: argparse.Namespace) -> int:
+    _up(given)
+    home.start(given.profile, given.nodes, given.port)
+    return _furnish(given)
 
 
 def _status(_given: argparse.Namespace) -> int:
-    try:
-        bed = host.running()
-    except BedFailed as failure:
-        print(failure)
+    if not home.VARIABLES.exists():
+        print("No bed is up.")
         return NOT_UP
-    lines, well = host.status(bed)
-    print("\n".join(lines))
-    return 0 if well else FAILED
-
-
-def _load(given: argparse.Namespace) -> int:
-    bed = host.running()
-    node = cgroups.node_processes()
-    if 1 not in node:
-        raise BedFailed("The node has ended: `bed down`, then `bed up`.")
-    images.load(bed, node[1], given.images)
+    found = home.recorded()
+    how = "upstream's images" if home.is_upstream(found) else "programs that were built"
+    print(f"Kubernetes {found['minikube_kubernetes_version']}, {how}")
+    print("\n".join(home.profiles()) or "There is no cluster.")
     return 0
 
 
-def _kubeconfig(given: argparse.Namespace) -> int:
-    print(host.running().kubeconfig("restricted" if given.restricted else "admin"))
+def _down(_given: argparse.Namespace) -> int:
+    say("Nothing is left of it but what is cached" if home.remove() else "No bed is up")
     return 0
 
 
-COMMANDS = {"check": _check, "up": _up, "down": _down, "status": _status, "load": _load, "kubeconfig": _kubeconfig}
-
-
-def _perform(given: argparse.Namespace) -> int:
-    checks.privileges()
-    return COMMANDS[given.command](given)
+COMMANDS = {
+    "check": _check,
+    "up": _up,
+    "variables": _variables,
+    "env": _env,
+    "furnish": _furnish,
+    "start": _start,
+    "status": _status,
+    "down": _down,
+}
 
 
 def main(words: list[str]) -> int:
     given = arguments(words)
-    return carry_out(lambda: _perform(given), "bed down")
+    return carry_out(lambda: COMMANDS[given.command](given), "bed down")

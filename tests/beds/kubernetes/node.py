@@ -1,157 +1,206 @@
 # Copyright: (c) 2026, the mlops.mlflow contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""python -m tests.beds.kubernetes.node FOLDER PROGRAMS: the first process of the node's own namespaces.
-
-It starts the programs, tells of it on its standard output until the API answers and all run, and buries what ends. When
-it is killed the kernel ends everything that it started, and mounts and network interfaces go with their namespaces.
-"""
+"""The image of minikube's nodes, from Debian's packages, minikube's own files and programs that were built."""
 
 from __future__ import annotations
 
-import contextlib
+import hashlib
 import json
 import os
-import signal
-import ssl
+import platform
+import shutil
 import subprocess
-import sys
-import time
-import urllib.request
+import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
-from tests.beds.commands import BedFailed, perform, tail, wait_for
-from tests.beds.kubernetes import programs
-from tests.beds.kubernetes.settings import (
-    API_URL,
-    COVERED,
-    HOST_ADDRESS,
-    NODE_ADDRESS,
-    NODE_INTERFACE,
-    PREFIX,
-    SERVICE_NETWORK,
-    SOCKET,
-    Bed,
+from tests.beds import packages
+from tests.beds.commands import BedFailed, perform, perform_logged, say
+from tests.beds.go_programs import COMPILER
+from tests.beds.kubernetes import images
+from tests.beds.kubernetes.settings import CACHE, REPOSITORY, SUITE, Parts
+
+HERE = Path(__file__).parent
+FINISH, PAUSE = HERE / "finish", HERE / "pause.c"
+BUILD_SECONDS = 15 * 60
+CONTENT = (
+    "bash",
+    "busybox-static",
+    "ca-certificates",
+    "conntrack",
+    "containernetworking-plugins",
+    "curl",
+    "dbus",
+    "ebtables",
+    "ethtool",
+    "iproute2",
+    "ipset",
+    "iptables",
+    "iputils-ping",
+    "jq",
+    "kmod",
+    "lz4",
+    "mount",
+    "openssh-server",
+    "procps",
+    "rsync",
+    "runc",
+    "socat",
+    "sudo",
+    "systemd",
+    "util-linux",
 )
-
-PROGRESS, READY = "> ", "ready"
-ETCD_URL = "http://127.0.0.1:2379/health"
-
-
-class Node:
-    def __init__(self, bed: Bed) -> None:
-        self._bed = bed
-        self._running: dict[str, subprocess.Popen] = {}
-        self._ended: dict[str, str] = {}
-
-    def start(self, name: str, command: list[str], **options) -> int:
-        with (self._bed.logs / f"{name}.log").open("ab") as log:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **options)
-        self._running[name] = process
-        self._tell()
-        return self._running[name].pid
-
-    def wait(self, name: str, seen, seconds: float = 60) -> None:
-        """Wait for what a program does, and not for one that has ended."""
-
-        def seen_or_ended() -> bool:
-            for each, process in self._running.items():
-                if process.poll() is not None:
-                    log = self._bed.logs / f"{each}.log"
-                    raise BedFailed(f"{each} ended with {process.returncode}, see {log}:\n{tail(log)}")
-            with contextlib.suppress(OSError):
-                return seen()
-            return False
-
-        wait_for(f"{name} did not answer, see {self._bed.logs / name}.log,", seconds, seen_or_ended)
-
-    def bury(self) -> None:
-        """What ends is recorded; what lost its parent ends here too."""
-        while True:
-            process, status = os.wait()
-            for name, each in self._running.items():
-                if each.pid == process:
-                    self._ended[name] = f"{time.strftime('%H:%M:%S')} with {os.waitstatus_to_exitcode(status)}"
-                    del self._running[name]
-                    self._tell()
-                    break
-
-    def _tell(self) -> None:
-        state = {"running": {name: each.pid for name, each in self._running.items()}, "ended": self._ended}
-        new = self._bed.state.with_suffix(".new")
-        new.write_text(json.dumps(state), encoding="utf-8")
-        new.replace(self._bed.state)
+APT_OPTIONS = ('APT::Install-Recommends "false"', 'Acquire::Retries "3"', 'Acquire::Languages "none"')
+DPKG_OPTIONS = (
+    "path-exclude=/usr/share/doc/*",
+    "path-exclude=/usr/share/man/*",
+    "path-exclude=/usr/share/locale/*",
+    "force-unsafe-io",
+)
+# Of each program in the node, the one that it is built with.
+PROGRAMS = {
+    "containerd": "containerd",
+    "containerd-shim-runc-v2": "containerd",
+    "ctr": "containerd",
+    "crictl": "crictl",
+}
+DOCKERFILE = """\
+ARG ROOT
+FROM ${ROOT}
+COPY programs/ /usr/local/bin/
+COPY version.json /
+RUN mkdir -p /etc/cni/net.d
+ENV container=docker
+STOPSIGNAL SIGRTMIN+3
+EXPOSE 22
+ENTRYPOINT ["/usr/local/bin/entrypoint", "/sbin/init"]
+"""
+# Into the folder that each node gets a copy of.
+IMPORT = """\
+set -eu
+containerd >/tmp/containerd.log 2>&1 &
+for try in $(seq 100); do ctr version >/dev/null 2>&1 && break; sleep 0.1; done
+ctr --namespace k8s.io images import --no-unpack /images.tar >/tmp/import.log 2>&1 ||
+    { cat /tmp/import.log /tmp/containerd.log; exit 1; }
+kill %1
+wait || true
+rm -rf /tmp/*
+"""
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+# Of the host, each known by one of its files.
+NEEDED = {
+    "/usr/bin/mmdebstrap": "mmdebstrap",
+    "/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring",
+    **COMPILER,
+}
 
 
-def cover(bed: Bed) -> None:
-    """Lay folders of the bed over those whose paths are fixed; outside of the node nothing is seen of it."""
-    for path in COVERED:
-        own = bed.covering(path)
-        own.mkdir(parents=True)
-        perform(["mount", "--bind", str(own), path])
+def root_key(kicbase: Path) -> str:
+    """What goes into the file system of Debian and minikube."""
+    own = [path.read_bytes() for path in sorted(kicbase.rglob("*")) if path.is_file() and path.name != "Dockerfile"]
+    words = "\n".join((SUITE, platform.machine(), *CONTENT, *APT_OPTIONS, *DPKG_OPTIONS))
+    return hashlib.sha256(b"\n".join([FINISH.read_bytes(), words.encode(), *own])).hexdigest()[:12]
 
 
-def connect() -> None:
-    """The wire to the host, and nothing beyond it: whatever is elsewhere is refused at once."""
-    missing = f"There was no interface {NODE_INTERFACE}"
-    wait_for(missing, 20, lambda: NODE_INTERFACE in perform(["ip", "-o", "link"]), 0.05)
-    for words in (
-        f"link set lo up|addr add {NODE_ADDRESS}/{PREFIX} dev {NODE_INTERFACE}|link set {NODE_INTERFACE} up"
-        # Programs of the node itself need a way before the rules of kube-proxy lead them elsewhere.
-        f"|route add {SERVICE_NETWORK} via {HOST_ADDRESS}|route add unreachable default"
-    ).split("|"):
-        perform(["ip", *words.split()])
-    Path("/proc/sys/net/ipv4/ip_forward").write_text("1", encoding="ascii")
-    # What no rule of kube-proxy takes stays in the node.
-    for chain in ("FORWARD", "OUTPUT"):
-        perform(["iptables", "-A", chain, "-d", SERVICE_NETWORK, "-o", NODE_INTERFACE, "-j", "REJECT"])
+def key(root: str, parts: Parts, folders: Iterable[Path], traefik: str) -> str:
+    """What goes into the image of the nodes. The folders of programs have names that say all of them."""
+    names = sorted(folder.name for folder in folders)
+    code = (PAUSE.read_text(), DOCKERFILE, IMPORT, *sorted(PROGRAMS), Path(images.__file__).read_text())
+    words = "\n".join((root, parts.version, parts.etcd, parts.coredns, parts.pause, traefik, *names, *code))
+    return hashlib.sha256(words.encode()).hexdigest()[:12]
 
 
-def answers(url: str, authority: Path | None = None) -> bool:
-    trust = ssl.create_default_context(cafile=authority) if authority else None
-    # A proxy of the machine's has nothing to do with it.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trust))
-    with opener.open(url, timeout=5) as answer:
-        return answer.status == 200
+def is_there(reference: str) -> bool:
+    return bool(perform(["docker", "image", "inspect", "--format", "{{.Id}}", reference], check=False).strip())
 
 
-def run(bed: Bed) -> Node:
-    node = Node(bed)
-    print(f"{PROGRESS}Starting etcd, containerd and the API server", flush=True)
-    cover(bed)
-    connect()
-    node.start("containerd", programs.containerd(bed))
-    node.start("etcd", programs.etcd(bed))
-    server = node.start("dnsmasq", programs.name_server(bed))
-    node.wait("etcd", lambda: answers(ETCD_URL))
-    node.start("kube-apiserver", programs.apiserver(bed))
-    node.wait("containerd", lambda: Path(SOCKET).is_socket())
-    perform(["ctr", "--namespace", "k8s.io", "images", "import", str(bed.pause)])
-    node.wait("kube-apiserver", lambda: answers(f"{API_URL}/readyz", bed.keys / "authority.crt"))
-    print(f"{PROGRESS}Starting the controllers, the scheduler, the kubelet and kube-proxy", flush=True)
-    # It makes the volumes, which users of any number can write to.
-    node.start("kube-controller-manager", programs.controller_manager(bed), umask=0)
-    node.start("kube-scheduler", programs.scheduler(bed))
-    node.start("kubelet", programs.kubelet(bed))
-    node.start("kube-proxy", programs.proxy(bed))
-    node.start("names", programs.names(bed, server))
-    return node
+def provide(parts: Parts, folders: dict[str, Path], kicbase: Path, traefik: Path) -> str:
+    """The name of the image; what is not there is made."""
+    root = root_key(kicbase)
+    reference = f"{REPOSITORY}/node:{parts.version}-{key(root, parts, folders.values(), traefik.parent.name)}"
+    if not is_there(reference):
+        archive = _root(root, kicbase)
+        _image(reference, f"{REPOSITORY}/root:{root}", archive, parts, folders, traefik)
+    return reference
 
 
-def main(words: list[str]) -> int:
-    # The first process of a namespace gets no signal that it does not ask for, except from outside the one to kill.
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    bed = Bed(Path(words[0]), Path(words[1]))
+def _root(key: str, kicbase: Path) -> Path:
+    """The archive of the file system; one that is whole has its name."""
+    archive = CACHE / f"minikube-root-{key}.tar"
+    if archive.is_file():
+        return archive
+    absent = packages.missing(NEEDED)
+    if absent:
+        packages.install(absent)
+    say("Making the file system of the nodes, once; this takes about a minute")
+    new = archive.with_suffix(f".{os.getpid()}.tar")
+    log = CACHE / "minikube-root.log"
+    log.unlink(missing_ok=True)
+    mirror = packages.mirror(SUITE)
+    command = ["nice", "-n", "10", "mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(CONTENT)}"]
+    command += [f"--aptopt={option}" for option in APT_OPTIONS] + [f"--dpkgopt={option}" for option in DPKG_OPTIONS]
+    command += [f'--customize-hook="{FINISH}" "$1" "{kicbase}"', SUITE, str(new), f"deb {mirror} {SUITE} main"]
     try:
-        node = run(bed)
-    except BedFailed as failure:
-        print(failure, flush=True)
-        return 1
-    print(READY, flush=True)
-    # Whoever waits sees the end of the output.
-    os.dup2(2, 1)
-    node.bury()
-    return 0
+        perform_logged(command, log, BUILD_SECONDS)
+        for old in CACHE.glob("minikube-root-*.tar"):
+            if old != new:
+                old.unlink()
+        new.rename(archive)
+    finally:
+        new.unlink(missing_ok=True)
+    log.unlink()
+    return archive
 
 
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+def _image(reference: str, root: str, archive: Path, parts: Parts, folders: dict[str, Path], traefik: Path) -> None:
+    say("Making the image of the nodes, once")
+    if not is_there(root):
+        perform(["docker", "import", str(archive), root], timeout=600)
+    with tempfile.TemporaryDirectory(prefix="mlops-mlflow-node-", dir=CACHE) as name:
+        work = Path(name)
+        (work / "programs").mkdir()
+        for program, built in PROGRAMS.items():
+            shutil.copy(folders[built] / program, work / "programs" / program)
+        (work / "Dockerfile").write_text(DOCKERFILE, encoding="ascii")
+        (work / ".dockerignore").write_text("*.tar\npause\n", encoding="ascii")
+        release = parts.minikube.version
+        about = {"iso_version": release, "kicbase_version": release, "minikube_version": release, "commit": "module"}
+        (work / "version.json").write_text(json.dumps(about), encoding="ascii")
+        base = f"{REPOSITORY}/base:{reference.rsplit(':', 1)[1]}"
+        perform(["docker", "build", "--quiet", "--build-arg", f"ROOT={root}", "--tag", base, str(work)], timeout=600)
+        pause = work / "pause"
+        perform(["gcc", "-Os", "-static", "-s", "-o", str(pause), str(PAUSE)])
+        tools = _tools(base)
+        machine = ARCHITECTURES.get(platform.machine(), platform.machine())
+        images.write(work / "images.tar", images.wanted(parts, folders, pause, traefik), tools, machine)
+        _commit(reference, base, work / "images.tar")
+    perform(["docker", "image", "rm", base], check=False)
+
+
+def _tools(base: str) -> bytes:
+    command = ["docker", "run", "--rm", "--entrypoint", "tar", base, "-C", "/opt/tools", "-cf", "-", "."]
+    done = subprocess.run(command, capture_output=True, timeout=120, check=False)
+    if done.returncode:
+        raise BedFailed(f"The tools of the images could not be read: {done.stderr.decode(errors='replace')[-300:]}")
+    return done.stdout
+
+
+def _commit(reference: str, base: str, archive: Path) -> None:
+    """The image with the others in its containerd, so that every node has them from the beginning."""
+    container = f"{REPOSITORY}-import-{os.getpid()}"
+    mount = f"type=bind,source={archive},target=/images.tar,readonly"
+    command = ["docker", "run", "--name", container, "--network=none", "--mount", mount, "--entrypoint", "bash"]
+    try:
+        perform([*command, base, "-mc", IMPORT], timeout=600)
+        restore = 'ENTRYPOINT ["/usr/local/bin/entrypoint", "/sbin/init"]'
+        perform(["docker", "commit", "--change", restore, "--change", "CMD []", container, reference], timeout=600)
+    finally:
+        perform(["docker", "rm", "--force", "--volumes", container], check=False)
+
+
+def forget_old(keep: str) -> None:
+    """Images of nodes that are not asked for any more."""
+    listed = perform(["docker", "images", "--format", "{{.Repository}}:{{.Tag}}", f"{REPOSITORY}/node"], check=False)
+    for each in listed.split():
+        if each != keep and each.rsplit("-", 1)[0] == keep.rsplit("-", 1)[0]:
+            perform(["docker", "image", "rm", each], check=False)
