@@ -53,7 +53,9 @@ def contexts_of(given: str) -> tuple[str, list[dict[str, Any]]]:
         filled = os.pathsep.join(path for path in there if os.path.getsize(path))
         merged = KubeConfigMerger(filled).config
         contexts = [each.value for each in merged.value["contexts"]] if merged else []
-        if merged and not any(merged.value[kind] for kind in ("clusters", "contexts", "users")):
+        # Where the last cluster was deleted, a file without any is left.
+        empty = merged and not any(merged.value[kind] for kind in ("clusters", "contexts", "users"))
+        if empty and merged.value.get("kind") != "Config":
             raise ValueError("it has neither clusters nor contexts nor users")
         for each in contexts:
             each["name"], each["context"]["cluster"]
@@ -77,7 +79,12 @@ def provider(context: dict[str, Any]) -> str:
 
 def choose_context(contexts: list[dict[str, Any]], wanted: str) -> dict[str, Any]:
     """The context that was asked for, or minikube's own. Never the current one: that may be anybody's production."""
-    names = ", ".join(sorted(each["name"] for each in contexts)) or "none"
+    if not contexts:
+        raise ClusterError(
+            "The kubeconfig file has no context: start a cluster of your own with `ansible-playbook "
+            "playbooks/minikube.yml`, or give the file of yours in kubernetes_kubeconfig."
+        )
+    names = ", ".join(sorted(each["name"] for each in contexts))
     if wanted:
         for each in contexts:
             if each["name"] == wanted:

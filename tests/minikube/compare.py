@@ -79,7 +79,9 @@ def compared(words: list[str], real: tuple[int, str], mine: tuple[int, str]) -> 
 
 def make_cluster(home: Path, real: list[dict[str, Any]], profile: str, tags: list[str]) -> None:
     """Give the stand-in a cluster like the real one."""
-    config = next(each["Config"] for each in real if each["Name"] == profile)
+    config = next((each["Config"] for each in real if each["Name"] == profile), None)
+    if not config:
+        sys.exit(f"There is no cluster {profile}: start one by playbooks/minikube.yml first.")
     options = {
         "--driver": config["Driver"], "--cpus": str(config["CPUs"]), "--memory": f"{config['Memory']}mb",
         "--disk-size": f"{config['DiskSize']}mb", "--nodes": str(len(config["Nodes"])),

@@ -20,10 +20,15 @@ def test_minikube_is_taken_without_being_named() -> None:
     assert api.choose_context([PRODUCTION, MINIKUBE], "") == MINIKUBE
 
 
-@pytest.mark.parametrize("contexts", [[PRODUCTION], [], [MINIKUBE, {**MINIKUBE, "name": "other"}]])
+@pytest.mark.parametrize("contexts", [[PRODUCTION], [MINIKUBE, {**MINIKUBE, "name": "other"}]])
 def test_nothing_else_is(contexts: list[dict[str, Any]]) -> None:
     with pytest.raises(api.ClusterError, match="kubernetes_context is not given"):
         api.choose_context(contexts, "")
+
+
+def test_where_there_is_no_context_a_cluster_can_be_started() -> None:
+    with pytest.raises(api.ClusterError, match=r"has no context.*playbooks/minikube.yml"):
+        api.choose_context([], "mlflow")
 
 
 def test_an_unknown_context_lists_the_known_ones() -> None:
@@ -52,6 +57,7 @@ LOST = "kind: Config\ncontexts: [{name: lost, context: {cluster: lost, user: los
         "a current context that is gone": [CLUSTERS + CONTEXT + "current-context: gone\n"],
         "several files": [CLUSTERS + 'current-context: ""\n', "kind: Config\n" + CONTEXT],
         "an empty file beside it": ["", CLUSTERS + CONTEXT],
+        "one without any beside it": ["kind: Config\ncontexts: null\n", CLUSTERS + CONTEXT],
         "a missing user": [CLUSTERS + CONTEXT.partition("users")[0]],
         "a dead cluster as the current one": [DEAD + "current-context: dead\n", CLUSTERS + CONTEXT],
         "a current context whose cluster is in no file": [LOST + "current-context: lost\n", CLUSTERS + CONTEXT],
@@ -88,9 +94,11 @@ def test_what_is_no_kubeconfig_is_refused(tmp_path, text: str, reason: str) -> N
         api.contexts_of(str(file))
 
 
-def test_a_file_without_contexts_has_none(tmp_path) -> None:
+# The second is what minikube leaves when it deletes its last cluster.
+@pytest.mark.parametrize("text", ["", "kind: Config\nclusters: null\ncontexts: null\nusers: null\n"])
+def test_a_file_without_contexts_has_none(tmp_path, text: str) -> None:
     file = tmp_path / "config"
-    file.write_text("")
+    file.write_text(text)
     assert api.contexts_of(str(file))[1] == []
 
 
