@@ -261,7 +261,7 @@ def engine(words: list[str]) -> None:
         leave(127, f"{PROGRAM}: Error response from daemon: {scenario()['privileged']}")
     if words[0] == "rmi":
         leave(0, out=f"Untagged: {words[1]}")
-    if words[:2] == ["ps", "--all"]:  # for a load balancer, which no stand-in starts
+    if words[:2] in (["ps", "--all"], ["network", "ls"]):  # for a load balancer and its network, which no stand-in has
         leave(0)
     if words[0] == "ps":
         own = [
