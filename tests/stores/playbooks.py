@@ -63,7 +63,7 @@ class Deployment:
             "ANSIBLE_CALLBACK_FORMAT_PRETTY": "false",
         }
         command = ["ansible-playbook", str(ROOT / "playbooks" / playbook), "--extra-vars", json.dumps(variables)]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1200)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1200, check=False)
         return Played(done.stdout + done.stderr, done.returncode)
 
     def _roots(self) -> dict[str, str]:
