@@ -89,9 +89,7 @@ def test_upgrade_and_back(older, newer, limits, programs):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert newer.execute("SELECT version_num FROM alembic_version", database=back) == [
-        (releases.HEADS["3.16.0"],)
-    ]
+    assert newer.execute("SELECT version_num FROM alembic_version", database=back) == [(releases.HEADS["3.16.0"],)]
     newer.drop(back)
 
 

@@ -116,13 +116,14 @@ class Work(Handler):
         self.close(record, 0)
 
     def stream(self, _record: dict, seconds: float) -> None:
-        """A first line at once, a second one later, and nobody knows how long it will be."""
+        """A first line at once, a second one later with the time then, and nobody knows how long it will be."""
         self.send_response(200)
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         self.wfile.write(b"6\r\nfirst\n\r\n")
         time.sleep(seconds)
-        self.wfile.write(b"6\r\nlater\n\r\n0\r\n\r\n")
+        later = f"{time.time():.6f}\n".encode()
+        self.wfile.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(later), later))
 
     def large(self, _record: dict, _seconds: float) -> None:
         """32 MiB, in which each has its number at its beginning."""

@@ -375,7 +375,7 @@ def most_memory(server: Container, done: concurrent.futures.Future) -> int:
 def test_ten_large_uploads_at_once(rig):
     """With one worker: its memory stays bounded, and it answers other calls meanwhile."""
     assert rig.put(f"{ARTIFACTS}0/warm", BYTES)[0] == 200
-    before, most, slowest, calls = memory(rig.server), 0, 0.0, 0
+    before, meanwhile, slowest = memory(rig.server), 0, 0.0
     began = time.monotonic()
     # Memory is read beside the calls: reading it takes longer than one of them.
     with concurrent.futures.ThreadPoolExecutor(12) as pool:
@@ -385,19 +385,17 @@ def test_ten_large_uploads_at_once(rig):
         while not done.done():
             begin = time.monotonic()
             assert get(f"http://{rig.server.address}:5000/api/2.0/mlflow/experiments/get?experiment_id=0")[0] == 200
-            slowest, calls = max(slowest, time.monotonic() - begin), calls + 1
+            slowest, meanwhile = max(slowest, time.monotonic() - begin), meanwhile + (not done.done())
         took, most = time.monotonic() - began, reading.result()
     assert [upload.result() for upload in uploads] == [(200, "")] * 10
-    print(f"{took:.1f} s, memory {before} to {most} MiB, {calls} calls, the slowest took {slowest:.2f} s")
-    # A server that answers nothing meanwhile answers one call, when the uploads are through.
-    assert calls > 1
-    assert slowest < took / 2
-    assert slowest < 5
+    print(f"{took:.1f} s, memory {before} to {most} MiB, {meanwhile} calls meanwhile, the slowest took {slowest:.2f} s")
+    # How long a call takes is the machine's doing; that it does not wait for the uploads' end is the server's.
+    assert meanwhile
     assert most - before < MEMORY_LIMIT
     assert all(rig.head(f"0/ten/{number}")["ContentLength"] == len(BYTES) for number in range(10))
     assert rig.digest("0/ten/0") == rig.digest("0/ten/9") == digest(BYTES)
     # What is kept for the next ones is a thread each, and nothing of the artifacts.
-    until(lambda: memory(rig.server) - before < MEMORY_LIMIT / 2, "memory is given back", 20)
+    until(lambda: memory(rig.server) - before < MEMORY_LIMIT / 2, "memory is given back")
 
 
 def test_many_slow_clients_stand_in_nobody_s_way(rig):

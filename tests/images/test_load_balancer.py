@@ -346,7 +346,7 @@ def test_requests_go_to_both_servers(balancer):
 
 def test_a_server_that_is_not_ready_is_out_within_seconds(balancer):
     balancer.order("alpha", "ready=503&reason=database:+no+answer,+2+s")
-    until(lambda: balancer.checks().get("alpha") == "DOWN", "alpha is out", 5)
+    until(lambda: balancer.checks().get("alpha") == "DOWN", "alpha is out")
     # With the time, and with what the server itself says.
     form = r"^\d{4}-\d\d-\d\dT\S+ Server api/alpha is DOWN, reason: .*code: 503 database: no answer, 2 s"
     assert re.search(form, balancer.log, re.MULTILINE)
@@ -357,7 +357,7 @@ def test_a_server_that_is_not_ready_is_out_within_seconds(balancer):
 def test_no_server_is_ready(balancer):
     for server in SERVERS:
         balancer.order(server, "ready=503")
-    until(lambda: set(balancer.checks().values()) == {"DOWN"}, "both servers are out", 5)
+    until(lambda: set(balancer.checks().values()) == {"DOWN"}, "both servers are out")
     for path in (API, f"{ARTIFACTS}/x"):
         reply = balancer.ask("GET", path)
         assert reply.status == 503
@@ -370,7 +370,7 @@ def test_no_server_is_ready(balancer):
 def test_without_the_store_all_goes_on_but_artifacts(balancer):
     for server in SERVERS:
         balancer.order(server, "store=503&reason=the+store+is+away")
-    until(lambda: set(balancer.checks("artifacts").values()) == {"DOWN"}, "no server takes artifacts", 5)
+    until(lambda: set(balancer.checks("artifacts").values()) == {"DOWN"}, "no server takes artifacts")
     assert balancer.checks("api") == dict.fromkeys(SERVERS, "UP")
     assert {reply.server for reply in balancer.many(10, "GET", API)} == set(SERVERS)
     for path in (f"{ARTIFACTS}/x", f"{ARTIFACTS}?path=x", "/api/2.0/mlflow/artifacts/list?run_id=x", "/get-artifact"):
@@ -380,7 +380,7 @@ def test_without_the_store_all_goes_on_but_artifacts(balancer):
     assert "the store is away" in balancer.log
     # One that reaches it takes them all.
     balancer.order("beta", "store=200")
-    until(lambda: balancer.checks("artifacts").get("beta") == "UP", "beta takes artifacts again", 5)
+    until(lambda: balancer.checks("artifacts").get("beta") == "UP", "beta takes artifacts again")
     assert {reply.server for reply in balancer.many(6, "GET", f"{ARTIFACTS}/x")} == {"beta"}
 
 
@@ -409,15 +409,20 @@ def test_a_call_takes_no_place_before_it_is_whole(balancer, mark, framing):
             client.close()
 
 
-def hang(balancer, mark: str, method: str = "GET", path: str = API, seconds: int = 30) -> tuple[threading.Thread, list]:
+HANG_SECONDS = 60
+
+
+def hang(
+    balancer, mark: str, method: str = "GET", path: str = API, seconds: int = HANG_SECONDS
+) -> tuple[threading.Thread, list]:
     """A request that alpha works on; gives the thread and where its answer will be. Beta answers at once."""
     for attempt in range(10):
         path_here = f"{path}?do=sleep&at=alpha&seconds={seconds}&{mark}-{attempt}"
         answers: list[Reply] = []
-        thread = threading.Thread(target=lambda: answers.append(balancer.ask(method, path_here, timeout=40)))  # noqa: B023
+        thread = threading.Thread(target=lambda: answers.append(balancer.ask(method, path_here, timeout=90)))  # noqa: B023
         thread.daemon = True
         thread.start()
-        (arrived,) = until(lambda: balancer.requests(f"{mark}-{attempt}"), "the request reached a server", 5)  # noqa: B023
+        (arrived,) = until(lambda: balancer.requests(f"{mark}-{attempt}"), "the request reached a server")  # noqa: B023
         if arrived["server"] == "alpha":
             return thread, answers
         thread.join(5)
@@ -427,7 +432,7 @@ def hang(balancer, mark: str, method: str = "GET", path: str = API, seconds: int
 def test_a_draining_server_finishes_and_gets_nothing_new(balancer, mark):
     thread, answers = hang(balancer, mark, seconds=4)
     balancer.order("alpha", "ready=404")
-    until(lambda: re.fullmatch("NOLB[ 0-9/]*", balancer.checks().get("alpha", "")), "alpha drains", 5)
+    until(lambda: re.fullmatch("NOLB[ 0-9/]*", balancer.checks().get("alpha", "")), "alpha drains")
     assert {reply.server for reply in balancer.many(10, "GET", API)} == {"beta"}
     assert thread.is_alive()
     thread.join(10)
@@ -441,11 +446,9 @@ def test_a_draining_server_finishes_and_gets_nothing_new(balancer, mark):
 def test_nothing_hangs_on_a_server_that_went_down(balancer, mark, method, path, status):
     """A read is asked of the other server; a write is cut, since it may have been carried out."""
     thread, answers = hang(balancer, mark, method, path)
-    begun = time.monotonic()
     balancer.order("alpha", "ready=503")
-    thread.join(10)
+    thread.join(HANG_SECONDS / 2)
     assert answers, "the client was left hanging"
-    assert time.monotonic() - begun < 5
     assert answers[0].status == status
 
 
@@ -479,7 +482,7 @@ def test_a_write_that_could_not_connect_goes_to_the_other_server(balancer, mark,
     assert {(reply.status, reply.server) for reply in replies} == {(200, "beta")}
     assert len(balancer.requests(mark)) == 6
     # Else nothing was tried: the load balancer had noticed.
-    lines = until(lambda: len(found := re.findall(rf".*{mark}.*", balancer.log)) == 6 and found, "all are logged", 5)
+    lines = until(lambda: len(found := re.findall(rf".*{mark}.*", balancer.log)) == 6 and found, "all are logged")
     assert any(re.search(r"/beta .* \d+/\d+/\+\d+ ", line) for line in lines), lines
 
 
@@ -581,11 +584,11 @@ def test_a_download_passes_through_the_kernel_only(balancer, path):
 def test_a_stream_passes_through_while_it_comes(balancer, path):
     connection = http.client.HTTPConnection(*balancer.public, timeout=10)
     connection.request("GET", f"{path}?do=stream&seconds=3")
-    begun = time.monotonic()
     answer = connection.getresponse()
     assert answer.readline() == b"first\n"
-    assert time.monotonic() - begun < 2.5
-    assert answer.read() == b"later\n"
+    arrived = time.time()
+    # When the server sent its second line.
+    assert float(answer.read()) > arrived
     connection.close()
 
 
@@ -596,7 +599,7 @@ def test_a_server_whose_name_is_gone_is_down_until_checks_find_it_ready(balancer
     assert balancer.checks().get("alpha") == "DOWN"
     assert {reply.server for reply in balancer.many(10, "GET", API)} == {"beta"}
     balancer.compose("start", "alpha")
-    until(lambda: balancer.checks().get("alpha") == "UP", "alpha is back", 10)
+    until(lambda: balancer.checks().get("alpha") == "UP", "alpha is back")
     log = balancer.log
     assert log.rindex("Server api/alpha is UP, reason: ") > log.rindex("Server api/alpha is DOWN")
 
@@ -623,7 +626,7 @@ def test_settling_waits_for_every_server_and_says_which_is_missing_and_why(balan
     code, text = settle(balancer, tmp_path)
     assert code == 0, text
     balancer.order("alpha", "ready=503&reason=store:+no+answer,+2+s")
-    until(lambda: balancer.checks().get("alpha") == "DOWN", "alpha is out", 3)
+    until(lambda: balancer.checks().get("alpha") == "DOWN", "alpha is out")
     code, text = settle(balancer, tmp_path)
     assert code != 0
     assert "After 5 seconds the load balancer does not use alpha (DOWN: " in text
@@ -642,7 +645,7 @@ def most_at_once(requests: list[dict]) -> int:
 def test_short_calls_wait_their_turn_and_artifacts_do_not(balancer, mark):
     with ThreadPoolExecutor(1) as pool:
         calls = pool.submit(balancer.many, 12, "POST", f"{API}?do=sleep&seconds=1.5&{mark}")
-        until(lambda: len(balancer.requests(mark)) == 2 * AT_ONCE, "both servers have their share", 5)
+        until(lambda: len(balancer.requests(mark)) == 2 * AT_ONCE, "both servers have their share")
         for path in (f"{ARTIFACTS}/x", f"/prefix{ARTIFACTS}/x", "/ajax-api/2.0/mlflow/upload-artifact?path=x"):
             assert balancer.ask("PUT", path, body=b"x").status == 200
         assert balancer.ask("GET", "/get-artifact?path=x").status == 200
@@ -693,7 +696,7 @@ def test_the_log_has_the_path_and_no_query(balancer, mark):
     secret = secrets.token_hex(8)
     for path in (f"{API}/{mark}", f"{ARTIFACTS}/{mark}", f"/mlflow/{mark}"):
         balancer.ask("GET", f"{path}?X-Amz-Signature={secret}")
-        until(lambda path=path: f'"GET {path}"' in balancer.log, "the request is logged", 5)
+        until(lambda path=path: f'"GET {path}"' in balancer.log, "the request is logged")
     assert secret not in balancer.log
 
 
@@ -705,9 +708,9 @@ def test_a_stop_lets_requests_finish(deploy, mark):
     thread, answers = hang(deployment, mark, seconds=3)
     begun = time.monotonic()
     deployment.compose("stop", "load-balancer")
-    # Neither the connection without a request nor the one that is done with it keep it for the whole of its time.
-    assert time.monotonic() - begun < 10
-    thread.join(5)
+    # Neither the connection without a request nor the one that is done with it keep it for the whole of its 20 s.
+    assert time.monotonic() - begun < 19
+    thread.join(60)
     assert answers[0].status == 200
     assert answers[0].server == "alpha"
     assert deployment.inspect()["State"]["ExitCode"] == 0

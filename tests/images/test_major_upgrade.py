@@ -143,7 +143,7 @@ def test_a_failed_dump_lets_the_clients_in_again(old):
     failing = SCRIPT.replace("pg_dumpall --username", "false --username")
     done = run("docker", "exec", "-i", old.name, "sh", "-s", "dump", input=failing, check=False)
     assert done.returncode != 0
-    until(lambda: len(rows(old)) == 2000, "clients are let in", 5)
+    until(lambda: len(rows(old)) == 2000, "clients are let in")
 
 
 @pytest.mark.parametrize(

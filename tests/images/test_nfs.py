@@ -11,7 +11,6 @@ import json
 import os
 import secrets
 import shutil
-import time
 
 import pytest
 import yaml
@@ -62,9 +61,7 @@ def test_it_serves_as_a_user_with_one_capability(start, image, configuration):
     assert status["CapEff"] == status["CapBnd"] == CAPABILITIES
     assert status["CapAmb"] == "0000000000000000"
     assert "No export entries found" not in server.logs
-    begun = time.monotonic()
     run("docker", "stop", "--time", "20", server.name)
-    assert time.monotonic() - begun < 18
     assert server.state["ExitCode"] == 0
 
 

@@ -290,9 +290,8 @@ def test_stop_does_not_wait_for_clients(image, start):
     ready(container)
     connection = connect(container, "secret", user="postgres", database="postgres")
     connection.cursor().execute("CREATE TABLE open_transaction (n int)")
-    begun = time.monotonic()
     run("docker", "stop", "--time", "30", container.name)
-    assert time.monotonic() - begun < 15
+    # One that waits is killed after its 30 s, and has another code.
     assert container.state["ExitCode"] == 0
     assert "database system is shut down" in container.logs
     connection.close()
@@ -305,10 +304,9 @@ def test_a_signal_during_the_making_stops_it(image, start, scripts):
         options=("--volume", f"{scripts}:/docker-entrypoint-initdb.d:ro", *environment(POSTGRES_PASSWORD="secret")),
     )
     until(lambda: "slow.sql" in container.logs, "the script runs")
-    begun = time.monotonic()
     run("docker", "stop", "--time", "50", container.name)
-    assert time.monotonic() - begun < 20
-    assert container.state["ExitCode"] != 0
+    # Neither made to its end nor killed when the 50 s were over.
+    assert container.state["ExitCode"] not in (0, 137)
 
 
 def test_nothing_in_it_that_it_does_not_need(image):

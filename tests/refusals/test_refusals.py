@@ -13,7 +13,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -390,10 +389,3 @@ def test_a_port_in_use_is_refused(listener: int) -> None:
         assert word in message, message
     with socket.create_connection(("127.0.0.1", listener), timeout=5):
         pass
-
-
-def test_refusals_are_quick() -> None:
-    """A refusal must not wait for an engine, a registry or a build."""
-    started = time.monotonic()
-    refused(Case("deployment_wait_timeout=3", []))
-    assert time.monotonic() - started < 60

@@ -64,9 +64,7 @@ class Models(TrainingTestCase):
         logged_scores = [v for k, v in found.data.metrics.items() if k.startswith("RandomForestClassifier_score")]
         self.assertEqual([score], logged_scores)
         self.assertEqual(1, len(found.inputs.dataset_inputs), "autolog did not log the data set that was trained on")
-        self.assertIn(
-            "training_confusion_matrix.png", {a.path for a in self.client().list_artifacts(run.info.run_id)}
-        )
+        self.assertIn("training_confusion_matrix.png", {a.path for a in self.client().list_artifacts(run.info.run_id)})
         self.assertEqual(1, len(found.outputs.model_outputs), "autolog did not log the model")
         loaded = mlflow.sklearn.load_model(f"models:/{found.outputs.model_outputs[0].model_id}")
         self.assertEqual(list(model.predict(test_x)), list(loaded.predict(test_x)))
