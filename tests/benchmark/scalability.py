@@ -137,7 +137,8 @@ def measure(given: argparse.Namespace, deployment: Deployment) -> list[Point]:
     for servers in given.servers:
         say(f"{servers} servers: deploying from nothing")
         # A zone without a server is refused, so a single one has a single zone.
-        deployment.variables = {"mlflow_server_replicas": servers, "zones": list(ZONES[: min(servers, len(ZONES))])}
+        zones = list(ZONES[: min(servers, len(ZONES))])
+        deployment.variables = {"mlflow_server_replicas": servers, "mlflow_server_zones": zones}
         deployment.deploy(timeout=BUILD_SECONDS)
         experiment = MlflowClient(deployment.url).create_experiment("runs to search among")
         for number in range(given.rounds):

@@ -168,9 +168,9 @@ CASES = [
     Case("mlflow_server_replicas=0", ["mlflow_server_replicas", "0", "at least 1"], "multi-az"),
     Case("mlflow_server_replicas=1", ["mlflow_server_replicas", "zone without a server", "at least 2"], "multi-az"),
     Case({"mlflow_server_replicas": 65}, ["mlflow_server_replicas", "65", "64"], "multi-az"),
-    Case("zones=north", ["mlflow_server_zones", "north", "list"], "multi-az"),
-    Case({"zones": ["a", "a"]}, ["mlflow_server_zones", "['a', 'a']", "of its own"], "multi-az"),
-    Case({"zones": ["North 1", "b"]}, ["mlflow_server_zones", "North 1", "lower-case"], "multi-az"),
+    Case("mlflow_server_zones=north", ["mlflow_server_zones", "north", "list"], "multi-az"),
+    Case({"mlflow_server_zones": ["a", "a"]}, ["mlflow_server_zones", "['a', 'a']", "of its own"], "multi-az"),
+    Case({"mlflow_server_zones": ["North 1", "b"]}, ["mlflow_server_zones", "North 1", "lower-case"], "multi-az"),
     Case(
         {"mlflow_server_zone_replicas": {"a": 1, "c": 1}},
         ["mlflow_server_zone_replicas", "unknown zone c", "a, b"],

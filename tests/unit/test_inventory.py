@@ -90,6 +90,28 @@ def test_each_documented_option_arrives_from_the_inventory_host_by_host(name: st
         assert shown == given
 
 
+def test_destroy_takes_what_its_inventory_names_unless_told_otherwise(tmp_path: Path) -> None:
+    hosts = {
+        "all": {},
+        "one": {"deployment_name": "one", "deployment_keep_data": True},
+        "told": {"deployment_name": "one", "deployment_keep_data": True, "deployment": "other", "keep_data": False},
+    }
+    play = {"hosts": "mlflow", "gather_facts": False, "vars": play_of("destroy")["vars"], "tasks": yaml.safe_load(SHOW)}
+    play["vars"] |= {"options": ["name_of_deployment", "data_are_kept"], "target": str(tmp_path / "shown")}
+    done = run(tmp_path, play, hosts)
+    assert done.returncode == 0, done.stdout + done.stderr
+    shown = {host: list(json.loads((tmp_path / f"shown-{host}").read_text()).values()) for host in hosts}
+    assert shown == {"all": ["", False], "one": ["one", True], "told": ["other", False]}
+
+
+def test_destroy_does_not_guess_whether_data_are_kept() -> None:
+    command = ["ansible-playbook", "--check", "--extra-vars=keep_data=maybe", str(ROOT / "playbooks/destroy.yml")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 2
+    assert "keep_data" in done.stdout
+    assert "maybe" in done.stdout
+
+
 @pytest.mark.parametrize("name", PLAYBOOKS)
 def test_what_the_playbook_decides_is_refused_by_name(name: str, tmp_path: Path) -> None:
     names = decided(name)
@@ -110,7 +132,7 @@ def test_only_what_is_documented_is_refused_and_the_way_out_is_documented_too() 
     for name in PLAYBOOKS:
         for each, instead in decided(name).items():
             assert each in known
-            assert not instead or set(instead.split(" or ")) - {"object_store"} <= known
+            assert not instead or set(instead.split(" or ")) <= known
 
 
 @pytest.mark.parametrize("name", PLAYBOOKS)

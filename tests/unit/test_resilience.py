@@ -116,7 +116,7 @@ def test_bad_arguments_are_refused(words: list[str], expected: str, capsys: pyte
 def test_the_playbook_carries_out_all_scenarios() -> None:
     text = (ROOT / "playbooks" / "resilience.yml").read_text(encoding="utf-8")
     variables = yaml.safe_load(text)[0]["vars"]
-    named = variables["resilience_scenarios"] + variables["resilience_outages"]
+    named = variables["scenarios_of_servers"] + variables["scenarios_of_stores"]
     assert [name for name in SCENARIOS if name not in named] == []
 
 
