@@ -132,7 +132,9 @@ def test_bad_arguments_are_refused(words: list[str], expected: str, capsys: pyte
 
 
 def test_variables_come_in_both_ways() -> None:
-    given = options.parse(["--extra-vars", "object_store=seaweedfs", "--extra-vars", '{"mlflow_server_zones": ["a", "b"]}'])
+    given = options.parse(
+        ["--extra-vars", "object_store=seaweedfs", "--extra-vars", '{"mlflow_server_zones": ["a", "b"]}']
+    )
     assert given.extra_vars == {"object_store": "seaweedfs", "mlflow_server_zones": ["a", "b"]}
 
 
