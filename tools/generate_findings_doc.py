@@ -26,7 +26,7 @@ SOURCES = {
         "happens. It connects to nothing. An error is accepted knowingly with `accept: [code]`.",
     ),
     "The guard": (
-        ROOT / "roles" / "images" / "files" / "mlflow_server" / "mlflow_guard" / "findings.py",
+        ROOT / "guard" / "mlflow_guard" / "findings.py",
         "`mlflow-guard` in the server's image looks at the live database and artifact store, carries out the "
         "schema step, "
         "and stands before every start of a server.",

@@ -25,7 +25,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 import releases
 import servers
 
-GUARD = Path(__file__).parents[2] / "roles/images/files/mlflow_server"
+# As pip installs it, with the metadata by which MLflow finds its repositories of artifacts.
+GUARD = releases.guard()
 # Every character that has a meaning in a URL, a shell, SQL, a password file or a configuration file.
 HOSTILE = "p@:/#%[]&$'\"` \\ü%41"
 OWNER, SERVER = "mlflow_owner", "mlflow_server"

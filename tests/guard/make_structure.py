@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, the mlops.mlflow contributors
-"""Write mlflow_guard/structure.json: the tables, columns and indexes that MLflow has at each of its revisions.
+"""Write mlflow_guard/inspect/structure.json: the tables, columns and indexes that MLflow has at each of its revisions.
 
 Every revision of the installed MLflow is applied, one at a time, to an empty real PostgreSQL, and what is then there is
 recorded. Run it from the project root when MLflow's version is raised:
 
-    PYTHONPATH=roles/images/files/mlflow_server python tests/guard/make_structure.py
+    PYTHONPATH=guard python tests/guard/make_structure.py
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
-from mlflow_guard import revisions
+from mlflow_guard.inspect import revisions
 from servers import start_postgres
 
-TARGET = Path(__file__).parents[2] / "roles/images/files/mlflow_server/mlflow_guard/structure.json"
+TARGET = Path(__file__).parents[2] / "guard/mlflow_guard/inspect/structure.json"
 
 
 def reflect(engine: sa.Engine) -> dict:

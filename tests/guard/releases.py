@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "mlops.mlflow" / "guard"
+GUARD = Path(__file__).parents[2] / "guard"
 
 # Release -> what pip needs beside it. Old releases need the SQLAlchemy and alembic of their time.
 OLD_PINS = ["sqlalchemy<2.1", "alembic<1.14", "psycopg2-binary", "pymysql"]
@@ -73,8 +74,8 @@ def _key(*parts: object) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
 
 
-def run(install: list[str]) -> None:
-    answer = subprocess.run(install, capture_output=True, text=True, check=False)
+def run(install: list[str], **variables: str) -> None:
+    answer = subprocess.run(install, capture_output=True, text=True, check=False, env={**os.environ, **variables})
     if answer.returncode:
         raise RuntimeError(f"{' '.join(install[1:])} failed: {answer.stderr[-2000:]}")
 
@@ -115,6 +116,19 @@ def packages(name: str, requirements: list[str]) -> Path:
         if wanted:
             install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(target)]
             run([*install, *requirements])
+    return target
+
+
+def guard() -> Path:
+    """The guard as pip installs it from its sources here, in a folder for PYTHONPATH."""
+    backend = packages("flit", ["flit_core==3.12.0"])
+    sources = sorted(path for path in GUARD.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    target = CACHE / f"mlflow-guard-{_key(*((str(path.relative_to(GUARD)), path.read_bytes()) for path in sources))}"
+    with making(target) as wanted:
+        if wanted:
+            install = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            options = ["--no-deps", "--no-index", "--no-build-isolation", f"--target={target}"]
+            run([*install, *options, str(GUARD)], PYTHONPATH=str(backend))
     return target
 
 

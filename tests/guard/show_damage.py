@@ -4,7 +4,7 @@
 
 Everything is run for real, with the installed MLflow and, where the text says so, with older releases:
 
-    PYTHONPATH=roles/images/files/mlflow_server python tests/guard/show_damage.py
+    PYTHONPATH=guard python tests/guard/show_damage.py
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ import releases
 import servers
 import test_states as states
 from conftest import HOSTILE, NUMBERS, OWNER, SERVER, Cluster, Deployment, with_older_image
-from mlflow_guard import revisions
+from mlflow_guard.inspect import revisions
 
 TARGET = Path(__file__).parents[2] / "docs/damage.md"
 PASSWORD = "secret"

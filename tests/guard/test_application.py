@@ -14,9 +14,11 @@ import uvicorn
 from mlflow.server import fastapi_app
 from mlflow.server.assistant import api
 from mlflow.server.handlers import STATIC_PREFIX_ENV_VAR
-from mlflow_guard import application, launch, supervisor, variables
+from mlflow_guard import variables
 from mlflow_guard.answer import Problem
-from mlflow_guard.bounds import Bounded
+from mlflow_guard.in_mlflow import application
+from mlflow_guard.in_mlflow.bounds import Bounded
+from mlflow_guard.serve import launch, supervisor
 
 SETTINGS = "/ajax-api/3.0/mlflow/assistant/config"
 PATHS = sorted(

@@ -9,9 +9,9 @@ import json
 import os
 
 import pytest
-from mlflow_guard import bounds, room
-from mlflow_guard.bounds import MIB, Bounded
-from mlflow_guard.room import Disk, Full, Share, Spooled, TooLarge
+from mlflow_guard.in_mlflow import bounds, room
+from mlflow_guard.in_mlflow.bounds import MIB, Bounded
+from mlflow_guard.in_mlflow.room import Disk, Full, Share, Spooled, TooLarge
 
 UPLOAD = "/ml/api/2.0/mlflow-artifacts/artifacts/0/model"
 

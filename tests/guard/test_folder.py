@@ -12,8 +12,8 @@ import time
 
 import pytest
 from mlflow.exceptions import MlflowException
-from mlflow_guard.folder import UNSENT_BYTES, FolderArtifactRepository
-from mlflow_guard.gate import as_uri
+from mlflow_guard.in_mlflow.folder import UNSENT_BYTES, FolderArtifactRepository
+from mlflow_guard.serve.gate import as_uri
 
 SLOW_SECONDS = 0.5
 

@@ -78,7 +78,7 @@ def test_serve_becomes_the_server_and_shows_no_secret(deploy, cluster):
         environment = dict(line.split("=", 1) for line in lines if line)
         command = Path(f"/proc/{server}/cmdline").read_text()
         assert "uvicorn" in command
-        assert command.endswith("--factory\0mlflow_guard.application:create\0")
+        assert command.endswith("--factory\0mlflow_guard.in_mlflow.application:create\0")
         assert environment["MLFLOW_GUARD_APPLICATION"] == "mlflow.server.fastapi_app:app"
         assert HOSTILE not in command + json.dumps(environment, ensure_ascii=False)
         deployment.assert_no_secret(command + "\n".join(environment.values()))

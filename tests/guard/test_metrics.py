@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-from mlflow_guard import known, metrics
+from mlflow_guard.in_mlflow import known_code, metrics
 from test_readiness import serving
 
 RUN, DELETED, OTHER = "a" * 32, "b" * 32, "c" * 32
@@ -334,7 +334,7 @@ def test_another_mlflow_is_left_as_it_is(monkeypatch):
     with monkeypatch.context() as changed:
         changed.delattr(SqlAlchemyStore, "_update_latest_metrics_if_necessary")
         assert metrics.shorten() == ["log_batch", "_log_metrics_once"]
-    monkeypatch.setitem(known.KNOWN, "metrics", "of another release")
+    monkeypatch.setitem(known_code.KNOWN, "metrics", "of another release")
     assert metrics.shorten() == ["log_batch", "_log_metrics_once"]
     assert (SqlAlchemyStore.log_batch, SqlAlchemyStore._log_metrics_once) == theirs
 

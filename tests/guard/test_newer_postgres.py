@@ -12,7 +12,7 @@ import pytest
 import releases
 import servers
 from conftest import OWNER, Cluster, Deployment
-from mlflow_guard import revisions
+from mlflow_guard.inspect import revisions
 
 WRAPPER = servers.ROOT / "roles/images/files/mlflow_server/pg-program"
 

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 from conftest import HOSTILE as ANY_HOSTILE
 from conftest import NUMBERS, quoted
-from mlflow_guard import revisions
+from mlflow_guard.inspect import revisions
 
 HEAD = revisions.head("backend")
 # PyMySQL sends passwords in Latin-1, the server keeps them in UTF-8: only ASCII works, with or without the guard.

@@ -9,9 +9,11 @@ import subprocess
 import sys
 
 import pytest
-from mlflow_guard import config, health, locations, passfile
+from mlflow_guard import config
 from mlflow_guard.answer import Answer, Problem, finding
 from mlflow_guard.config import Artifacts
+from mlflow_guard.inspect import locations, passfile
+from mlflow_guard.serve import health
 
 GOOD = {
     "deployment": "d",

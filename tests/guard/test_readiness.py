@@ -362,15 +362,17 @@ def test_object_store(s3, object_store):
 
 
 def test_a_key_that_is_no_longer_good(s3, object_store, monkeypatch):
-    from mlflow_guard import config, looks, store
+    from mlflow_guard import config
     from mlflow_guard.answer import Problem
+    from mlflow_guard.inspect import store
+    from mlflow_guard.serve import readiness_checks
 
     for name, value in s3.variables.items():
         monkeypatch.setenv(name, value)
     file = Path(s3.variables["AWS_SHARED_CREDENTIALS_FILE"])
     good = file.read_text()
     destination = store.open_destination(config.parse(s3.config).artifacts)
-    look = looks.S3Look(destination, destination.read_marker()["identity"], 2, print)
+    look = readiness_checks.S3Look(destination, destination.read_marker()["identity"], 2, print)
     destination.forget_credentials()
     file.write_text(good.replace(object_store.secret_key, "another/secret"))
     with pytest.raises(Problem) as refused:
@@ -383,13 +385,14 @@ def test_a_key_that_is_no_longer_good(s3, object_store, monkeypatch):
 
 
 def test_a_look_at_sqlite(deploy, tmp_path):
-    from mlflow_guard import config, looks
+    from mlflow_guard import config
     from mlflow_guard.answer import Problem
+    from mlflow_guard.serve import readiness_checks
 
     file = tmp_path / "mlflow.db"
     deployment = deploy()
     deployment.config["backend_store"] = {"drivername": "sqlite", "database": str(file)}
-    look = looks.OtherLook(config.parse(deployment.config).backend, "head")
+    look = readiness_checks.OtherLook(config.parse(deployment.config).backend, "head")
     with pytest.raises(Problem, match="SQLite file .*mlflow.db does not exist"):
         look()
     assert not file.exists()
@@ -402,11 +405,11 @@ def test_a_look_at_sqlite(deploy, tmp_path):
         look()
         database.execute("UPDATE alembic_version SET version_num = 'other'")
         database.commit()
-        with pytest.raises(looks.Unready, match="'other'"):
+        with pytest.raises(readiness_checks.Unready, match="'other'"):
             look()
         database.execute("DROP TABLE experiments")
         database.commit()
-        with pytest.raises(looks.Unready, match="no such table"):
+        with pytest.raises(readiness_checks.Unready, match="no such table"):
             look()
     database.close()
 
@@ -493,7 +496,7 @@ def test_with_jobs_mlflow_stays_the_parent(ready):
     with serving(ready) as process:
         mlflow = servers.child_of(process)
         group = os.getpgid(mlflow)
-        assert "mlflow_guard.launch" in Path(f"/proc/{mlflow}/cmdline").read_text()
+        assert "mlflow_guard.serve.launch" in Path(f"/proc/{mlflow}/cmdline").read_text()
         children = Path(f"/proc/{mlflow}/task/{mlflow}/children").read_text().split()
         commands = {pid: Path(f"/proc/{pid}/cmdline").read_text() for pid in children}
         assert any("job" in command for command in commands.values())
@@ -562,7 +565,7 @@ def test_health_says_what_is_wrong_with_the_port(ready):
 
 def test_odd_requests_do_no_harm():
     """The endpoint alone: what is no request, too long, too slow, or too much at once."""
-    from mlflow_guard.readiness import CONNECTIONS, Endpoint, Readiness
+    from mlflow_guard.serve.readiness import CONNECTIONS, Endpoint, Readiness
 
     with Endpoint(0, Readiness()) as endpoint:
         endpoint.start()

@@ -9,7 +9,7 @@ import json
 from urllib.parse import quote
 
 import pytest
-from mlflow_guard.reserved import is_reserved
+from mlflow_guard.in_mlflow.reserved import is_reserved
 from test_readiness import client, s3, serving  # noqa: F401 - s3 is a fixture
 
 MARKER = ".mlflow-guard/marker.json"

@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import pytest
-from mlflow_guard import revisions, structure
-from mlflow_guard.schema_state import INITIAL_TABLES, Observed, decide
+from mlflow_guard.inspect import revisions, structure
+from mlflow_guard.inspect.schema_state import INITIAL_TABLES, Observed, decide
 
 BACKEND, AUTH = revisions.order("backend"), revisions.order("auth")
 HEAD, AUTH_HEAD = BACKEND[-1], AUTH[-1]

@@ -15,7 +15,8 @@ import pytest
 import releases
 import servers
 from conftest import HOSTILE, OWNER, SERVER
-from mlflow_guard import revisions, schema_step
+from mlflow_guard.inspect import revisions
+from mlflow_guard.schema import lock
 
 HEAD, AUTH_HEAD = revisions.head("backend"), revisions.head("auth")
 
@@ -109,7 +110,7 @@ def test_who_holds_the_lock_is_said(deploy, cluster):
     try:
         with holder.cursor() as cursor:
             cursor.execute("SET application_name = 'somebody else'")
-            cursor.execute("SELECT pg_advisory_lock(%s)", (schema_step.LOCK_NUMBER,))
+            cursor.execute("SELECT pg_advisory_lock(%s)", (lock.LOCK_NUMBER,))
             before = deployment.dump()
             answer = deployment.run("schema", "--mode", "initialize", "--lock-timeout", "1")
         assert (answer.code, answer.errors()) == (4, {"lock_busy"})
@@ -126,7 +127,7 @@ def test_a_lock_in_another_database_does_not_matter(deploy, cluster):
     holder = connection(cluster, "postgres")
     try:
         with holder.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_lock(%s)", (schema_step.LOCK_NUMBER,))
+            cursor.execute("SELECT pg_advisory_lock(%s)", (lock.LOCK_NUMBER,))
             assert deployment.run("schema", "--mode", "initialize", "--lock-timeout", "1").code == 0
     finally:
         holder.close()

@@ -11,7 +11,7 @@ import subprocess
 import pytest
 import releases
 from conftest import OWNER, SERVER
-from mlflow_guard import revisions
+from mlflow_guard.inspect import revisions
 
 HEAD = revisions.head("backend")
 # A small application of another kind, with alembic and two migrations.

@@ -260,7 +260,9 @@ def test_a_directory_of_another_user(deploy):
             f"import os, sys; os.setgroups([]); os.setgid({identity['group']}); os.setuid({identity['user']}); "
             "from mlflow_guard.cli import main; main(['--config', '/dev/stdin', 'store'])"
         )
-        imports = "import locale, mlflow_guard.cli, mlflow_guard.config, mlflow_guard.store, mlflow_guard.findings\n"
+        imports = (
+            "import locale, mlflow_guard.cli, mlflow_guard.config, mlflow_guard.inspect.store, mlflow_guard.findings\n"
+        )
         with open(command[command.index("--config") + 1]) as file:
             process = subprocess.run(
                 [command[0], "-c", imports + script],

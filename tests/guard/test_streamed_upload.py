@@ -11,8 +11,8 @@ import uuid
 import boto3
 import pytest
 from mlflow.exceptions import MlflowException
-from mlflow_guard import room, streamed_upload
-from mlflow_guard.streamed_upload import PART_BYTES, PIECE_BYTES, Broken, in_pieces
+from mlflow_guard.in_mlflow import room, streamed_upload
+from mlflow_guard.in_mlflow.streamed_upload import PART_BYTES, PIECE_BYTES, Broken, in_pieces
 
 
 async def chunks(*sent: bytes, end: Exception | None = None):

@@ -12,7 +12,8 @@ import mlflow
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from mlflow_guard import findings, revisions, structure
+from mlflow_guard import findings
+from mlflow_guard.inspect import revisions, structure
 
 
 @pytest.mark.parametrize("kind", revisions.KINDS)

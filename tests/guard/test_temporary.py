@@ -16,13 +16,13 @@ from pathlib import Path
 
 import pytest
 import servers
-from mlflow_guard import parts
+from mlflow_guard.in_mlflow import unfinished_uploads
 from test_readiness import client, s3, serving  # noqa: F401 - s3 is a fixture
 
 MIB = 2**20
 CLAIM = """
 import os, sys, tempfile
-from mlflow_guard import temporary
+from mlflow_guard.serve import temporary
 temporary.claim()
 open(os.path.join(tempfile.gettempdir(), "download"), "wb").write(b"x" * 1000)
 print(tempfile.gettempdir(), flush=True)
@@ -67,19 +67,27 @@ def test_only_folders_of_dead_processes_are_removed(tmp_path):
 
 
 def test_only_dead_uploads_are_removed(tmp_path):
-    folder = Path(parts.place(str(tmp_path)))
-    assert parts.sweep(str(tmp_path)) == 0
+    folder = Path(unfinished_uploads.place(str(tmp_path)))
+    assert unfinished_uploads.sweep(str(tmp_path)) == 0
     folder.mkdir(parents=True)
     (folder.parent / "marker.json").write_text("{}")
-    for name, age in (("dead", parts.DEAD_SECONDS + 60), ("slow", parts.DEAD_SECONDS - 600), ("new", 0)):
-        path = folder / f"{parts.PREFIX}{name}"
+    for name, age in (
+        ("dead", unfinished_uploads.DEAD_SECONDS + 60),
+        ("slow", unfinished_uploads.DEAD_SECONDS - 600),
+        ("new", 0),
+    ):
+        path = folder / f"{unfinished_uploads.PREFIX}{name}"
         path.write_text("part")
         os.utime(path, (time.time() - age,) * 2)
     other = folder / "something else"
     other.write_text("")
     os.utime(other, (0, 0))
-    assert parts.sweep(str(tmp_path)) == 1
-    assert {path.name for path in folder.iterdir()} == {f"{parts.PREFIX}slow", f"{parts.PREFIX}new", other.name}
+    assert unfinished_uploads.sweep(str(tmp_path)) == 1
+    assert {path.name for path in folder.iterdir()} == {
+        f"{unfinished_uploads.PREFIX}slow",
+        f"{unfinished_uploads.PREFIX}new",
+        other.name,
+    }
     assert (folder.parent / "marker.json").exists()
 
 
@@ -156,7 +164,7 @@ def test_downloads_have_so_much_room_and_no_more(s3, object_store, path):  # noq
 
 @pytest.mark.slow
 def test_uploads_of_a_killed_server(ready):
-    folder = Path(parts.place(str(ready.folder / "artifacts")))
+    folder = Path(unfinished_uploads.place(str(ready.folder / "artifacts")))
     with serving(ready) as process:
         connection = http.client.HTTPConnection("127.0.0.1", ready.port, timeout=60)
         connection.putrequest("PUT", "/api/2.0/mlflow-artifacts/artifacts/0/run/large")
@@ -166,7 +174,7 @@ def test_uploads_of_a_killed_server(ready):
         assert list((ready.folder / "artifacts/0/run").iterdir()) == []
         killed(process)
     (part,) = folder.iterdir()
-    os.utime(part, (time.time() - parts.DEAD_SECONDS - 60,) * 2)
+    os.utime(part, (time.time() - unfinished_uploads.DEAD_SECONDS - 60,) * 2)
     with serving(ready, "again.log"):
         servers.wait_until(lambda: not part.exists(), "the part is removed")
         assert "removed 1 uploads" in (ready.folder / "again.log").read_text()

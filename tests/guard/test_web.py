@@ -21,13 +21,15 @@ import time
 import pytest
 import servers
 import sqlalchemy as sa
+from conftest import GUARD
 from fastapi import FastAPI
 from mlflow.server import constants, fastapi_app
 from mlflow.server.handlers import STATIC_PREFIX_ENV_VAR
 from mlflow.store.db.utils import _initialize_tables
 from mlflow.utils import workspace_context
-from mlflow_guard import known, launch, metrics, web
 from mlflow_guard.answer import Answer
+from mlflow_guard.in_mlflow import known_code, metrics, web
+from mlflow_guard.serve import launch
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.responses import Response
@@ -99,7 +101,7 @@ def ports(tmp_path_factory):
         )
     variables = {
         **{name: value for name, value in os.environ.items() if "MLFLOW_" not in name},
-        "PYTHONPATH": str(web.__file__).rsplit("/", 2)[0],
+        "PYTHONPATH": str(GUARD),
         constants.BACKEND_STORE_URI_ENV_VAR: "sqlite:///mlflow.db",
         constants.ARTIFACT_ROOT_ENV_VAR: "mlflow-artifacts:/",
         constants.ARTIFACTS_DESTINATION_ENV_VAR: "artifacts",
@@ -422,8 +424,8 @@ def test_only_what_is_known_is_shortened():
     assert web.shorten(plain) == []
     assert middlewares_and_mount(plain) == before
     real = fastapi_app.create_fastapi_app()
-    assert sorted(web.shorten(real)) == sorted(web.EXPECTED)
-    assert len(web.EXPECTED) == 3
+    assert sorted(web.shorten(real)) == sorted(web.expected())
+    assert len(web.expected()) == 3
     assert web.shorten(real) == []
 
 
@@ -477,43 +479,45 @@ def test_another_way_to_the_wsgi_application_is_left_as_it_is(monkeypatch):
 @pytest.fixture
 def other_sources(monkeypatch, tmp_path):
     """The modules that are compared, as files that can be changed."""
-    theirs = {module: known.file_of(module) for parts in known.PARTS.values() for module, _names in parts}
+    theirs = {module: known_code.file_of(module) for parts in known_code.PARTS.values() for module, _names in parts}
     copies = {}
     for module, path in theirs.items():
         copies[module] = tmp_path / f"{module}.py"
         shutil.copy(path, copies[module])
-    monkeypatch.setattr(known, "file_of", copies.__getitem__)
-    known.forget()
+    monkeypatch.setattr(known_code, "file_of", copies.__getitem__)
+    known_code.forget()
     yield copies
-    known.forget()
+    known_code.forget()
 
 
-PASSED_BY = [(part, module, name) for part in known.PARTS for module, names in known.PARTS[part] for name in names]
+PASSED_BY = [
+    (part, module, name) for part in known_code.PARTS for module, names in known_code.PARTS[part] for name in names
+]
 
 
 @pytest.mark.parametrize(("part", "module", "name"), PASSED_BY)
 def test_every_letter_counts(other_sources, part, module, name):
     """The last line of each function and class that is passed by is another one."""
-    assert known.unknown() == []
-    lines = known.lines_of(module)
-    first, text = known.find(lines, name)
+    assert known_code.unknown() == []
+    lines = known_code.lines_of(module)
+    first, text = known_code.find(lines, name)
     last = first - 1 + len(text.splitlines()) - 1
     changed = [*lines[:last], lines[last].rstrip("\n") + "  # nosec\n", *lines[last + 1 :]]
     other_sources[module].write_text("".join(changed))
-    known.forget()
-    assert part in known.unknown()
+    known_code.forget()
+    assert part in known_code.unknown()
     answer = Answer("check")
-    known.tell(answer)
+    known_code.tell(answer)
     assert [(each["code"], each["severity"]) for each in answer.findings] == [("code_unknown", "warning")]
     assert part in answer.facts["longer_ways"]
     assert part in answer.findings[0]["message"]
     # One without sources, or without the function.
     other_sources[module].write_text("".join(lines[: first - 1]))
-    known.forget()
-    assert part in known.unknown()
+    known_code.forget()
+    assert part in known_code.unknown()
     other_sources[module].unlink()
-    known.forget()
-    assert part in known.unknown()
+    known_code.forget()
+    assert part in known_code.unknown()
 
 
 def test_the_text_is_what_python_finds(monkeypatch):
@@ -524,4 +528,4 @@ def test_the_text_is_what_python_finds(monkeypatch):
         for each in name.split("."):
             found = getattr(found, each)
         text, first = inspect.getsourcelines(found)
-        assert known.find(known.lines_of(module), name) == (first, "".join(text))
+        assert known_code.find(known_code.lines_of(module), name) == (first, "".join(text))

@@ -31,8 +31,10 @@ host = load("host_settings")
 
 @pytest.fixture
 def copy(tmp_path):
-    """A copy of the role's files that a test may change."""
-    return shutil.copytree(FILES, tmp_path / "files", ignore=shutil.ignore_patterns("__pycache__"))
+    """A copy of the role's files, and of the guard's beside them, that a test may change."""
+    without = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "guard", tmp_path / "guard", ignore=without)
+    return shutil.copytree(FILES, tmp_path / FILES.relative_to(ROOT), ignore=without)
 
 
 def keys(folder) -> dict:
@@ -43,8 +45,9 @@ def keys(folder) -> dict:
 
 
 def test_keys_are_the_same_for_the_same_files(copy):
-    (copy / "mlflow_server/mlflow_guard/__pycache__").mkdir()
-    (copy / "mlflow_server/mlflow_guard/__pycache__/cli.cpython-311.pyc").write_bytes(b"x")
+    package = copy.parents[2] / "guard/mlflow_guard"
+    (package / "__pycache__").mkdir()
+    (package / "__pycache__/cli.cpython-311.pyc").write_bytes(b"x")
     (copy / "mlflow_server/requirements.in").write_text("changed\n")
     assert keys(copy) == keys(FILES)
 
@@ -52,7 +55,7 @@ def test_keys_are_the_same_for_the_same_files(copy):
 @pytest.mark.parametrize(
     ("file", "changed"),
     [
-        ("mlflow_server/mlflow_guard/__init__.py", {"mlflow_server"}),
+        ("../../../guard/mlflow_guard/__init__.py", {"mlflow_server"}),
         ("mlflow_server/requirements.txt", {"mlflow_server"}),
         ("postgres/docker-entrypoint.sh", {"postgres"}),
         ("seaweedfs/requirements.txt", {"seaweedfs"}),
@@ -81,14 +84,20 @@ def test_a_packed_context_holds_what_the_build_copies(copy, tmp_path):
     subprocess.run([sys.executable, copy / "build_context.py", "pack", "mlflow_server", archive], check=True)
     with tarfile.open(archive) as tar:
         members = {member.name: member for member in tar.getmembers()}
-    assert {"Dockerfile", "rootfs", "requirements.txt", "mlflow_guard/__main__.py"} <= set(members)
+    assert {
+        "Dockerfile",
+        "rootfs",
+        "requirements.txt",
+        "guard/pyproject.toml",
+        "guard/mlflow_guard/__main__.py",
+    } <= set(members)
     assert "requirements.in" not in members
     assert members["rootfs"].mode == 0o755
     assert {member.uid for member in members.values()} == {0}
 
 
 def test_the_locks_hold_hashes_of_everything():
-    locks = [f"mlflow_server/{name}.txt" for name in ("requirements", "pg_client", "pg_client_16")]
+    locks = [f"mlflow_server/{name}.txt" for name in ("requirements", "pg_client", "pg_client_16", "guard_build")]
     for lock in (*locks, "seaweedfs/requirements.txt"):
         text = (FILES / lock).read_text()
         pins = [block for block in text.replace("\\\n", " ").splitlines() if block and not block.startswith("#")]

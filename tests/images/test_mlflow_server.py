@@ -102,7 +102,7 @@ for name in ('mlflow/server/handlers.py', 'sqlalchemy/orm/session.py', 'pandas/c
 
 
 def test_the_shorter_ways_fit_its_mlflow(image):
-    script = "from mlflow_guard import web; print(web.longer_ways(web.fastapi_app.app))"
+    script = "from mlflow_guard.in_mlflow import web; print(web.longer_ways(web.fastapi_app.app))"
     assert run("docker", "run", "--rm", image, "python3", "-c", script).stdout.splitlines()[-1] == "[]"
 
 
@@ -310,7 +310,7 @@ print("all read back")
 
 
 # As `mlflow-guard serve` starts it.
-GUARDED = ("python3", "-P", "-m", "mlflow_guard.launch")
+GUARDED = ("python3", "-P", "-m", "mlflow_guard.serve.launch")
 ASSISTANT = "/ajax-api/3.0/mlflow/assistant/config"
 ASK = """
 import http.client, json, sys

@@ -183,6 +183,12 @@ CASES = [
     ),
     Case("mlflow_server_drain_seconds=-1", ["mlflow_server_drain_seconds", "-1", "0 to 3600"], "multi-az"),
     Case("mlflow_server_requests_per_worker=0", ["mlflow_server_requests_per_worker", "0", "1 to 1000"], "multi-az"),
+    Case({"mlflow_server_guard_parts_disabled": ["gate"]}, ["mlflow_server_guard_parts_disabled", "gate", "bounds"]),
+    Case(
+        {"mlflow_server_guard_parts_disabled": ["artifacts"], "mlflow_server_presigned_downloads_enabled": True},
+        ["mlflow_server_guard_parts_disabled", "mlflow_server_presigned_downloads_enabled"],
+        "multi-az",
+    ),
     Case("load_balancer_requests_per_worker=-1", ["load_balancer_requests_per_worker", "-1", "no limit"], "multi-az"),
     Case("load_balancer_statistics_port=5000", ["load_balancer_statistics_port", "5000", "65535"], "multi-az"),
     Case(

@@ -7,7 +7,7 @@
                                            and the versions in the locks
     build_context.py pack COMPONENT FILE   the same files as one tar archive
 
-A context is the folder of the component and the folder `common`. Names, contents and the executable bit count;
+A context is the folder of the component and the folder `common`; the server's has the guard's package too. Names, contents and the executable bit count;
 owners, times and byte code do not, so the same checkout has the same key on every machine.
 """
 
@@ -19,6 +19,8 @@ import tarfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
+# The package at the top of the collection, under this name in the context.
+GUARD = ROOT.parents[2] / "guard"
 COMPONENTS = ("base", "postgres", "minio", "seaweedfs", "load_balancer", "nfs", "mlflow_server")
 IGNORED_FOLDERS = {"__pycache__", ".pytest_cache", ".ruff_cache", ".mypy_cache"}
 # Sources of a lock: the build reads the lock only.
@@ -29,10 +31,14 @@ IGNORED_NAMES = {"excludes.txt"}
 def files(component: str) -> dict[str, Path]:
     """Return name in the context -> file, sorted by name."""
     found = {}
-    folders = [ROOT / component] if component == "base" else [ROOT / "common", ROOT / component]
-    for folder in folders:
+    folders = {ROOT / component: ROOT / component}
+    if component != "base":
+        folders[ROOT / "common"] = ROOT / "common"
+    if component == "mlflow_server":
+        folders[GUARD] = GUARD.parent
+    for folder, top in folders.items():
         for path in folder.rglob("*"):
-            inside = path.relative_to(folder)
+            inside = path.relative_to(top)
             if not path.is_file() or IGNORED_FOLDERS.intersection(inside.parts):
                 continue
             if path.suffix in IGNORED_SUFFIXES or path.name in IGNORED_NAMES or path.name.startswith("."):

@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, the mlops.mlflow contributors
+"""Looks at one configured database: connect, observe, decide, and collect findings. It never writes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from mlflow_guard.answer import Problem, finding
+from mlflow_guard.config import Config, Database, Login, option_values
+from mlflow_guard.inspect import database as db
+from mlflow_guard.inspect import fingerprint, rights, schema_state, structure
+from mlflow_guard.inspect.revisions import RevisionsUnknown, mlflow_version, order
+from mlflow_guard.inspect.schema_state import AT_HEAD, CODES, EMPTY, Observed, State, some
+from mlflow_guard.inspect.tables import Facts, observe
+
+# Oldest server of each dialect that MLflow's tables can be made in (generated columns).
+MINIMUM = {"postgresql": 120000, "sqlite": (3, 31, 0)}
+
+
+@dataclass
+class Seen:
+    """One database as one role sees it."""
+
+    database: Database
+    facts: Facts
+    state: State
+
+    def document(self) -> dict:
+        """For the JSON answer."""
+        settings = self.facts.settings
+        return {
+            "state": self.state.name,
+            "detail": self.state.detail,
+            "revision": self.state.revision,
+            "head": order(self.database.kind)[-1],
+            "place": self.database.description,
+            "server_version": settings.get("server_version"),
+            "schema": settings.get("schema"),
+            "search_path": settings.get("search_path"),
+            "encoding": settings.get("encoding"),
+            "role": settings.get("role"),
+        }
+
+
+def image_orders() -> dict[str, tuple[str, ...]]:
+    """The revisions of this image's MLflow."""
+    try:
+        return {kind: order(kind) for kind in ("backend", "auth")}
+    except (RevisionsUnknown, OSError, SyntaxError, ValueError) as error:
+        raise Problem("mlflow_unreadable", "image", str(error)) from None
+
+
+@contextmanager
+def opened(database: Database, login: Login, *, read_only: bool = True) -> Iterator[sa.Connection]:
+    """A connection whose later errors are named as clearly as those of connecting."""
+    connection = db.connect(database, login, read_only=read_only)
+    try:
+        yield connection
+    except sa.exc.DBAPIError as error:
+        raise db.classify(database, login, error, login.password()) from None
+    finally:
+        connection.close()
+        connection.engine.dispose()
+
+
+def _not_made_yet(database: Database) -> bool:
+    """SQLite makes its file at the first write."""
+    if database.dialect != "sqlite" or os.path.exists(database.database):
+        return False
+    folder = os.path.dirname(database.database)
+    if not os.path.isdir(folder):
+        raise Problem("database_missing", f"{database.name}.database", f"the directory {folder} does not exist")
+    return True
+
+
+def seen_in(connection: sa.Connection, config: Config, database: Database) -> Seen:
+    """Observe over an open connection and decide."""
+    facts = observe(connection)
+    orders = image_orders()
+    if facts.dialect == "postgresql" and facts.settings["schema"] is None:
+        raise Problem(
+            "schema_missing",
+            f"{database.name}.query",
+            f"role {facts.settings['role']!r} may use no schema of search_path {facts.settings['search_path']} in "
+            f"{database.description}",
+        )
+    if facts.unreadable:
+        raise Problem(
+            "rights_missing",
+            f"{database.name}.server",
+            f"role {facts.settings['role']!r} may not read {some(facts.unreadable)}",
+        )
+    if facts.dialect != "postgresql" and fingerprint.PLAIN_TABLE in facts.observed.tables:
+        tables = {name: columns for name, columns in facts.observed.tables.items() if name != fingerprint.PLAIN_TABLE}
+        facts.observed = Observed(tables, facts.observed.versions)
+    state = schema_state.decide(
+        database.kind,
+        facts.observed,
+        orders[database.kind],
+        orders[schema_state.OTHER_KIND[database.kind]],
+        config.kinds_in(database),
+    )
+    return Seen(database, facts, state)
+
+
+def look(config: Config, database: Database, login: Login) -> Seen:
+    """One look at a database."""
+    db.require_driver(database)
+    if _not_made_yet(database):
+        orders = image_orders()
+        state = schema_state.decide(
+            database.kind, Observed({}), orders[database.kind], orders[schema_state.OTHER_KIND[database.kind]]
+        )
+        return Seen(database, Facts("sqlite", {}, Observed({})), state)
+    with opened(database, login) as connection:
+        return seen_in(connection, config, database)
+
+
+def state_finding(seen: Seen) -> dict | None:
+    """Why a server must not start on it; None where it may."""
+    if seen.state.name == AT_HEAD:
+        return None
+    if seen.state.name == EMPTY and seen.facts.elsewhere:
+        return finding(
+            "schema_elsewhere",
+            f"{seen.database.name}.query",
+            f"schema {seen.facts.settings['schema']!r} of {seen.database.description} is empty, and an MLflow is in "
+            f"{some(seen.facts.elsewhere)}",
+        )
+    said = f"{seen.database.description}: {seen.state.detail}"
+    if seen.state.name in ("older", "newer"):
+        said += f" (MLflow {mlflow_version()} in this image)"
+    return finding(CODES[seen.state.name], f"{seen.database.name}.database", said)
+
+
+def general_findings(seen: Seen) -> list[dict]:
+    """What does not depend on the role."""
+    facts, database, found = seen.facts, seen.database, []
+    settings = facts.settings
+    version = settings.get("server_version")
+    if facts.dialect == "postgresql" and settings["server_version_num"] < MINIMUM["postgresql"]:
+        found.append(finding("database_too_old", database.name, f"PostgreSQL {version} is older than 12"))
+    if facts.dialect == "sqlite" and version and tuple(int(part) for part in version.split(".")) < MINIMUM["sqlite"]:
+        found.append(finding("database_too_old", database.name, f"SQLite {version} is older than 3.31"))
+    if facts.dialect == "postgresql" and settings["encoding"] != "UTF8":
+        found.append(
+            finding(
+                "database_encoding",
+                f"{database.name}.database",
+                f"{database.description} has the encoding {settings['encoding']}",
+            )
+        )
+    if facts.dialect == "mysql":
+        if not str(settings["encoding"]).startswith("utf8"):
+            found.append(
+                finding(
+                    "database_encoding",
+                    f"{database.name}.database",
+                    f"{database.description} has the character set {settings['encoding']}",
+                )
+            )
+        elif settings.get("tables_collation") not in (None, settings["collation"]):
+            found.append(
+                finding(
+                    "database_encoding",
+                    f"{database.name}.database",
+                    f"experiments has the collation {settings['tables_collation']}, and new tables get "
+                    f"{settings['collation']}",
+                )
+            )
+    if seen.state.extra and seen.state.name in (AT_HEAD, "older"):
+        found.append(
+            finding(
+                "foreign_tables_beside",
+                f"{database.name}.database",
+                f"{some(seen.state.extra)} stand beside MLflow's tables",
+            )
+        )
+    if not seen.state.exact:
+        found.append(
+            finding(
+                "structure_unknown",
+                "image",
+                f"revision {seen.state.revision} of MLflow {mlflow_version()} is not in the guard's list",
+            )
+        )
+    if seen.state.name == AT_HEAD and facts.indexes is not None:
+        expected, _revision = structure.nearest(database.kind, seen.state.revision, order(database.kind))
+        missing = set(expected.indexes) - facts.indexes
+        if missing:
+            found.append(finding("indexes_missing", f"{database.name}.database", f"{some(missing)} are missing"))
+    return found
+
+
+def rights_findings(seen: Seen, server: rights.Rights, role: str) -> list[dict]:
+    """What the server's role may do too much or too little."""
+    argument, found = f"{seen.database.name}.server", []
+    schema = seen.facts.settings["schema"]
+    if not server.exists:
+        return [finding("server_role_missing", argument, f"there is no role {role!r}")]
+    if not server.may_use:
+        found.append(finding("rights_missing", argument, f"role {role!r} may not use schema {schema!r}"))
+    elif server.lacking:
+        found.append(finding("rights_missing", argument, f"role {role!r} lacks {some(server.lacking)}"))
+    if server.may_create:
+        found.append(finding("server_may_create", argument, f"role {role!r} may create tables in schema {schema!r}"))
+    if server.owned:
+        found.append(
+            finding("server_owns_tables", argument, f"role {role!r} is, or acts as, the owner of {some(server.owned)}")
+        )
+    return found
+
+
+def _sequences(connection: sa.Connection, seen: Seen) -> list[dict]:
+    names = rights.mlflow_tables(seen.facts.observed.tables)
+    role = seen.facts.settings["role"]
+    quote = connection.dialect.identifier_preparer.quote
+    sequences = [row for row in connection.execute(rights.SEQUENCES, {"role": role, "names": names}) if row[3]]
+    behind = []
+    for sequence, table, column, _last in sequences:
+        largest, last, called = connection.execute(
+            sa.text(
+                f"SELECT (SELECT max({quote(column)}) FROM {quote(table)}), last_value, is_called FROM "
+                f"{quote(sequence)}"
+            )
+        ).one()
+        if largest is not None and (largest > last or (largest == last and not called)):
+            behind.append(f"{sequence} gives {last if not called else last + 1} and {table}.{column} has {largest}")
+    return [finding("sequence_behind", f"{seen.database.name}.database", some(behind))] if behind else []
+
+
+def _default_experiment(connection: sa.Connection, seen: Seen) -> list[dict]:
+    stage = connection.scalar(sa.text("SELECT lifecycle_stage FROM experiments WHERE experiment_id = 0"))
+    if stage == "active" or (stage is None and not connection.scalar(sa.text("SELECT count(*) FROM experiments"))):
+        return []
+    return [finding("default_experiment", f"{seen.database.name}.database", f"experiment 0 is {stage or 'missing'}")]
+
+
+def whole_number(text: str | None, default: int) -> int:
+    """A number from an option or a variable; the default where it is none."""
+    try:
+        return int(text) if text else default
+    except ValueError:
+        return default
+
+
+def _connection_budget(config: Config, seen: Seen) -> list[dict]:
+    settings = seen.facts.settings
+    workers = option_values(config.argv, "--workers", "-w")
+    count = max(1, whole_number(workers[-1] if workers else os.environ.get("MLFLOW_WORKERS"), 4))
+    # SQLAlchemy's own defaults hold where MLflow's variables are not set; 0 counts as not set there.
+    pool = whole_number(os.environ.get("MLFLOW_SQLALCHEMYSTORE_POOL_SIZE"), 0) or 5
+    overflow = whole_number(os.environ.get("MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW"), 0) or 10
+    needed = count * 2 * (pool + max(0, overflow))
+    limits = [settings["max_connections"] - settings["reserved_connections"]]
+    limits += [
+        limit for limit in (settings["database_limit"], settings["role_limit"]) if limit is not None and limit >= 0
+    ]
+    if needed <= min(limits):
+        return []
+    return [
+        finding(
+            "connection_budget", "argv", f"{count} workers may open {needed} connections, and {min(limits)} are offered"
+        )
+    ]
+
+
+def inspect(config: Config, database: Database) -> tuple[Seen, list[dict], fingerprint.Record | None]:
+    """All that the check says about a database, as the server's role sees it; and the record of the destination."""
+    login = database.server
+    if _not_made_yet(database):
+        seen = look(config, database, login)
+        return seen, [state_finding(seen)], None
+    record = None
+    with opened(database, login) as connection:
+        seen = seen_in(connection, config, database)
+        reason = state_finding(seen)
+        found = [reason] if reason else []
+        found += general_findings(seen)
+        ours = seen.state.name in (AT_HEAD, "older")
+        if ours and seen.facts.dialect == "postgresql":
+            server = rights.look(connection, seen.facts.settings["role"], seen.facts.observed.tables)
+            found += rights_findings(seen, server, seen.facts.settings["role"])
+            if server.complete:
+                found += _sequences(connection, seen)
+            if database is config.backend:
+                found += _connection_budget(config, seen)
+        if (
+            seen.state.name == AT_HEAD
+            and database is config.backend
+            and not any(each["code"] == "rights_missing" for each in found)
+        ):
+            found += _default_experiment(connection, seen)
+        if database is config.backend:
+            record = fingerprint.read_record(connection, seen.facts.settings.get("schema"))
+    return seen, found, record

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, the mlops.mlflow contributors
+"""The schema step: the only thing that may change a schema.
+
+Order: every database is looked at before the first is changed; then locks on all of them, each on its own connection;
+then another look, because somebody else may have been faster; dumps; MLflow's own migration code with the owner role;
+the rights of the server's role; the record of the destination; and a last look.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+
+import sqlalchemy as sa
+
+from mlflow_guard.answer import Answer, Problem, finding
+from mlflow_guard.config import Config
+from mlflow_guard.inspect import fingerprint, rights, store
+from mlflow_guard.inspect.inspection import look, opened, seen_in
+from mlflow_guard.inspect.schema_state import AT_HEAD
+from mlflow_guard.progress import say
+from mlflow_guard.schema import dump, reencrypt
+from mlflow_guard.schema.lock import locked
+from mlflow_guard.schema.migrate import migrate
+from mlflow_guard.schema.plan import Options, Plan, make_plan, owner_of, separate_server
+
+
+def _grant(config: Config, plan: Plan) -> None:
+    for name in plan.grant:
+        database = plan.seen[name].database
+        server, owner = separate_server(database), owner_of(database)
+        with opened(database, owner, read_only=False) as connection, connection.begin():
+            seen = seen_in(connection, config, database)
+            # What the migration made is MLflow's, also where the guard's list does not know it yet.
+            made = set(seen.facts.owners) - set(plan.seen[name].facts.owners)
+            rights.grant(connection, seen.facts.settings["schema"], server, seen.facts.observed.tables, made)
+
+
+def _reencrypt(config: Config, plan: Plan) -> None:
+    """All of a database or nothing."""
+    for name in plan.reencrypt:
+        database = plan.seen[name].database
+        with opened(database, owner_of(database), read_only=False) as connection, connection.begin():
+            todo, _found = reencrypt.look(connection, config)
+            reencrypt.apply(connection, todo)
+        say(f"stored secrets in {database.description} were encrypted anew")
+
+
+def _record(config: Config, plan: Plan) -> None:
+    """The database remembers, the destination is marked, the mark is confirmed: it can be resumed anywhere."""
+    if not plan.record and config.backend.name not in plan.grant:
+        return
+    owner, server = owner_of(config.backend), separate_server(config.backend)
+
+    def keep(record: fingerprint.Record) -> None:
+        with opened(config.backend, owner, read_only=False) as connection, connection.begin():
+            schema = (
+                connection.scalar(sa.text("SELECT current_schema()"))
+                if config.backend.dialect == "postgresql"
+                else None
+            )
+            fingerprint.write_record(connection, schema, record, server)
+
+    if not plan.record:
+        with opened(config.backend, owner) as connection:
+            record = fingerprint.read_record(connection, plan.seen[config.backend.name].facts.settings.get("schema"))
+        if record:
+            keep(record)
+        return
+    record = fingerprint.Record(plan.record.identity, config.artifacts.destination, False, plan.record.recorded_at)
+    keep(record)
+    destination = store.open_destination(config.artifacts)
+    if destination is not None and plan.fingerprint != "confirm":
+        destination.write_marker(fingerprint.marker_for(config, record))
+    keep(fingerprint.Record(record.identity, record.destination, True, record.recorded_at))
+
+
+def apply(config: Config, plan: Plan, options: Options, answer: Answer, checks: list[Callable[[], None]]) -> None:
+    """Do what was planned, under the locks."""
+    dumps = {}
+    for name in plan.upgrade:
+        seen = plan.seen[name]
+        if options.skip_dump:
+            answer.add(
+                finding("dump_skipped", "--skip-dump", f"{seen.database.description} was upgraded without a dump")
+            )
+            continue
+        dumps[name] = dump.dump(config, seen, owner_of(seen.database), plan.not_ours.get(name))
+        say(f"{seen.database.description} was dumped to {dumps[name]}")
+    if dumps:
+        answer.facts["dumps"] = dumps
+    for name in [each.name for each in config.databases if each.name in plan.initialize + plan.upgrade]:
+        database = plan.seen[name].database
+        for check in checks:
+            check()
+        answer.changed = True
+        try:
+            migrate(
+                database,
+                owner_of(database),
+                "upgrade" if name in plan.upgrade else "initialization",
+                options.blocked_seconds,
+            )
+        except Problem as problem:
+            if name in dumps:
+                problem.finding["dump"] = dumps[name]
+            raise
+    if plan.grant or plan.fingerprint or plan.reencrypt:
+        answer.changed = True
+    _grant(config, plan)
+    _reencrypt(config, plan)
+    _record(config, plan)
+    for database in config.databases:
+        seen = look(config, database, owner_of(database))
+        plan.seen[database.name] = seen
+        if seen.state.name != AT_HEAD:
+            answer.add(
+                finding("not_at_head", f"{database.name}.database", f"{database.description}: {seen.state.detail}")
+            )
+
+
+def run(config: Config, options: Options, answer: Answer) -> None:
+    """The whole step."""
+    plan = make_plan(config, options, answer)
+    answer.facts["planned"] = plan.changes
+    answer.facts["databases"] = {name: seen.document() for name, seen in plan.seen.items()}
+    # To adopt is asked for by itself, and changes no schema.
+    looks_only = options.mode == "refuse" and not options.adopt
+    if answer.errors or looks_only or not plan.changes:
+        return
+    if options.dry_run:
+        answer.changed = True
+        return
+    with contextlib.ExitStack() as stack:
+        checks, places = [], set()
+        for database in sorted(config.databases, key=lambda each: each.place):
+            if database.place not in places:
+                places.add(database.place)
+                checks.append(stack.enter_context(locked(database, owner_of(database), options.lock_seconds)))
+        # Whoever had the lock before may have done all of it.
+        answer.findings = []
+        plan = make_plan(config, options, answer)
+        answer.facts["planned"] = plan.changes
+        if not answer.errors:
+            apply(config, plan, options, answer, checks)
+    answer.facts["databases"] = {name: seen.document() for name, seen in plan.seen.items()}
