@@ -7,7 +7,8 @@
                                            and the versions in the locks
     build_context.py pack COMPONENT FILE   the same files as one tar archive
 
-A context is the folder of the component and the folder `common`; the server's has the guard's package too. Names, contents and the executable bit count;
+A context is the folder of the component and the folder `common`; the server's has the guard's package too.
+Names, contents and the executable bit count;
 owners, times and byte code do not, so the same checkout has the same key on every machine.
 """
 
