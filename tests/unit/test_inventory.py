@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -32,12 +33,18 @@ SHOW = """\
 """
 
 
-def documented() -> set[str]:
-    found: set[str] = set()
+def specs() -> dict[str, dict]:
+    found: dict[str, dict] = {}
     for path in ROOT.glob("roles/*/meta/argument_specs.yml"):
-        for entry in yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"].values():
-            found |= set(entry.get("options") or {})
+        entries = yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"]
+        # Of an option with another default elsewhere, that of the entry point main.
+        for entry in [*entries.values(), entries.get("main", {})]:
+            found |= entry.get("options") or {}
     return found
+
+
+def documented() -> set[str]:
+    return set(specs())
 
 
 def play_of(name: str) -> dict:
@@ -125,6 +132,23 @@ def test_what_the_playbook_decides_is_refused_by_name(name: str, tmp_path: Path)
         if instead:
             assert f"remove {each}, and set {instead}." in said
     assert run(tmp_path, play, {"first": {"deployment_name": "mine"}}).returncode == 0
+
+
+REPEATED = re.compile(r"(?<![.\w])([a-z_]+) \| default\(([^()]*)\)(?! or)")
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("playbooks/vars/*.yml")), ids=lambda path: path.name)
+def test_where_the_wiring_repeats_a_default_it_is_the_documented_one(path: Path) -> None:
+    """A role's defaults do not reach the other roles; a default that only the wiring knows would be written nowhere."""
+    known = specs()
+    repeated = [
+        (name, value)
+        for name, value in REPEATED.findall(path.read_text(encoding="utf-8"))
+        if name in known and not value.endswith(", true")
+    ]
+    assert len(repeated) >= 3
+    for name, value in repeated:
+        assert yaml.safe_load(value) == known[name]["default"], name
 
 
 def test_only_what_is_documented_is_refused_and_the_way_out_is_documented_too() -> None:
