@@ -1,4 +1,4 @@
-# A thin door: every target runs an ordinary ansible-playbook, pytest or molecule command, shown in the README.
+# A thin wrapper: every target runs an ordinary ansible-playbook, pytest or molecule command, shown in the README.
 #
 # ARGS is handed on, for example:   make single-az ARGS='-e mlflow_server_workers=4'
 # PYTHON chooses the interpreter:   make test PYTHON=python3.12

@@ -633,9 +633,9 @@ FINDINGS: dict[str, dict[str, str]] = {
         "close the quote",
     ),
     "workers-invalid": _error(
-        "The number of workers is no positive number.",
+        "The number of workers must be a positive integer.",
         "0, -1 and words are noticed only by the web server, after the database was migrated, if at all.",
-        "give a number from 1 on",
+        "give a positive integer",
     ),
     "allowed-hosts-invalid": _error(
         "An allowed host is not of the form of a Host header.",

@@ -100,7 +100,7 @@ def check_server_options(resolved: Resolved) -> list[Finding]:
             findings.append(make_finding("dev-mode", "dev", "the server runs in development mode"))
     workers, label = resolved.value("workers"), resolved.label("workers")
     if workers is not None and not re.fullmatch(r"0*[1-9]\d*", str(workers)):
-        findings.append(make_finding("workers-invalid", label, f"{show(workers)} is no positive number"))
+        findings.append(make_finding("workers-invalid", label, f"{show(workers)} is not a positive integer"))
     return findings
 
 

@@ -13,6 +13,8 @@ description:
   - Ends early where waiting is of no use - a container that cannot be made or started, a program that ends as soon as
     it has begun, a start gate that refuses - with the service, what became of it and the few lines of its log that
     say why. What Compose itself printed is not repeated.
+  - It is there because M(community.docker.docker_compose_v2) waits until its time is over, and then shows what
+    Compose printed and not why a service failed.
 version_added: 0.1.0
 author:
   - the mlops.mlflow contributors (@mlops)

@@ -13,6 +13,7 @@ description:
   - The packages of the two conflict, so what is missing comes from where the rest is from.
   - A second entry for a repository that apt has already, with another key, makes apt refuse all its sources. So the
     module tells which repositories apt has.
+  - It is there because M(ansible.builtin.package_facts) does not tell which sources apt has, and with which keys.
 version_added: 0.2.0
 author:
   - the mlops.mlflow contributors (@mlops)

@@ -14,6 +14,8 @@ description:
     the API server offers.
   - Fails with one sentence for each thing that stands in the way. Changes nothing.
   - Never takes the current context of the kubeconfig file by itself, because that may be anybody's production.
+  - It is there because M(kubernetes.core.k8s_info) and M(kubernetes.core.k8s_cluster_info) need a call for each of
+    these questions, take the current context, and cannot ask what the user may do.
 version_added: 0.1.0
 author:
   - the mlops.mlflow contributors (@mlops)

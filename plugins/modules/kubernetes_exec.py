@@ -11,6 +11,8 @@ short_description: Run commands in containers of pods, all at once
 description:
   - Runs one command in each of the named containers, at the same time, and waits until all of them have ended.
   - A command prints a line for each thing that it changed, and nothing if there was nothing to change.
+  - It is there because M(kubernetes.core.k8s_exec) runs one command at a time, without a time limit, and runs it in
+    check mode as well.
 version_added: 0.1.0
 author:
   - the mlops.mlflow contributors (@mlops)

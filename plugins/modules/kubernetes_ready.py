@@ -12,6 +12,7 @@ description:
   - Waits until all nodes are ready, DNS answers and volumes can be had, as it takes a moment after a cluster was
     started. When the time is over, it fails with one sentence that says what is missing.
   - Changes nothing.
+  - It is there because M(kubernetes.core.k8s_info) waits for one kind of object, and not for DNS or volumes.
 version_added: 0.1.0
 author:
   - the mlops.mlflow contributors (@mlops)

@@ -12,6 +12,8 @@ description:
   - Waits until Deployments and StatefulSets have rolled out, and Jobs have ended well.
   - Ends early, with one sentence that says why and what to do, where waiting is of no use - an image that is not to be
     had, a quota or pod security that forbids the pods, a container that keeps failing, a failed Job.
+  - It is there because M(kubernetes.core.k8s) with C(wait) goes on waiting for what will never be up, and then does
+    not say why.
 version_added: 0.1.0
 author:
   - the mlops.mlflow contributors (@mlops)

@@ -17,6 +17,7 @@ description:
   - Returns the command line and the environment, both without secrets. It does not start anything and
     connects to nothing.
   - All findings are reported at once. The collection's page on findings explains each code.
+  - It is there because no other module knows the options of MLflow.
 version_added: 0.1.0
 author:
   - the mlops.mlflow contributors (@mlops)
@@ -312,9 +313,7 @@ def main() -> None:
     params = module.params
     for name in ("replicas", "max_connections"):
         if params[name] is not None and params[name] < 1:
-            module.fail_json(
-                msg=f"{name}: {params[name]} is no positive number; give a number from 1 on.", invocation={}
-            )
+            module.fail_json(msg=f"{name}: {params[name]} must be a positive integer.", invocation={})
     try:
         previous, mode_is_right = read_state(params["path"], not module.check_mode) if params["path"] else (None, True)
     except StateError as error:

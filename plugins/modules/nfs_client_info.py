@@ -12,6 +12,8 @@ description:
   - Looks whether the kernel has the client of NFS version 4, or can load it, and compares a network with the routes of
     the host.
   - Loads no module, mounts nothing, and needs no rights.
+  - It is there because facts of Ansible say neither which filesystems the kernel can mount nor whether a network
+    overlaps with a route.
 version_added: 0.2.0
 author:
   - the mlops.mlflow contributors (@mlops)

@@ -14,6 +14,8 @@ description:
   - What it writes is below C(.mlflow-guard) on the export, and is taken away again, also when something fails.
   - It needs root for the mount. The client of NFS must be in the kernel or be loadable, see
     M(mlops.mlflow.nfs_client_info). No program for mounting is needed.
+  - It is there because M(ansible.posix.mount) shows its mounts to the whole host and needs a program for mounting;
+    and a mount alone does not prove that somebody may write.
 version_added: 0.2.0
 author:
   - the mlops.mlflow contributors (@mlops)

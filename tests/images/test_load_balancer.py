@@ -257,7 +257,9 @@ def plans(images, tmp_path_factory) -> dict[str, dict]:
             "load_balancer_public_port": free_port(),
             **variables,
         }
-        tasks.append({"ansible.builtin.include_role": {"name": "mlops.mlflow.load_balancer"}, "vars": variables})
+        for step in ("validate", "render"):
+            include = {"name": "mlops.mlflow.load_balancer", "tasks_from": step}
+            tasks.append({"ansible.builtin.include_role": include, "vars": variables})
         collected = f"{{{{ plans | default({{}}) | combine({{'{name}': load_balancer_plan}}) }}}}"
         tasks.append({"ansible.builtin.set_fact": {"plans": collected}})
     answer = folder / "plans.json"

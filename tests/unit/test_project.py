@@ -134,6 +134,25 @@ def test_readme_names_every_deployment_and_command() -> None:
         assert command in readme, command
 
 
+@pytest.mark.parametrize("folder", ["roles", "plugins/modules"])
+def test_readme_has_a_line_for_each(folder: str) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for path in (ROOT / folder).iterdir():
+        name = f"| [{path.name}](roles/{path.name}/README.md) |" if folder == "roles" else f"| `{path.stem}` |"
+        assert name in readme or path.name.startswith("__"), name
+
+
+@pytest.mark.parametrize("name", ["campaign", "destroy", "resilience", "verify"])
+def test_readme_has_the_options_of_a_playbook(name: str) -> None:
+    play = yaml.safe_load((ROOT / f"playbooks/{name}.yml").read_text(encoding="utf-8"))[0]
+    check = next(task for task in play["tasks"] if "ansible.builtin.validate_argument_spec" in task)
+    row = next(
+        line for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines() if f"| `{name}.yml`" in line
+    )
+    for option in check["ansible.builtin.validate_argument_spec"]["argument_spec"]:
+        assert f"`{option}`" in row, option
+
+
 # --- the collection ------------------------------------------------------------------------------------------------
 
 

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -202,6 +204,31 @@ def test_role_reads_no_other_roles_variables(role: str) -> None:
         # A name with a colon is one that `vars:` sets for a role that is included.
         used = {name for name in words & set(others) if f"{name}:" not in text}
         assert not used, f"{path.relative_to(ROOT)} reads {', '.join(f'{n} of {others[n]}' for n in sorted(used))}"
+
+
+def test_a_component_does_not_pretend_to_be_deployed_by_itself(tmp_path: Path) -> None:
+    """Its task file main fails, once it has what it requires, and names the ways that deploy."""
+    empty = {"str": "12345678", "int": 1, "list": [], "dict": {}}
+    components = [role for role in ROLES if (ROOT / "roles" / role / "tasks" / "render.yml").exists()]
+    assert len(components) >= 7
+    tasks = [
+        {
+            "name": role,
+            "block": [{"name": "Run it", "ansible.builtin.include_role": {"name": f"mlops.mlflow.{role}"}}],
+            "rescue": [{"name": "Show it", "ansible.builtin.debug": {"msg": "SAID {{ ansible_failed_result.msg }}"}}],
+            "vars": {name: empty[option["type"]] for name, option in options(role).items() if option.get("required")},
+        }
+        for role in components
+    ]
+    path = tmp_path / "play.yml"
+    path.write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]), encoding="utf-8")
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "playbooks" / "collections")}
+    done = subprocess.run(
+        ["ansible-playbook", str(path)], env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    said = done.stdout
+    for role in components:
+        assert f"SAID Role mlops.mlflow.{role} starts nothing by itself" in said, said[-3000:] + done.stderr[-1000:]
 
 
 @pytest.mark.parametrize("file", ["tasks/schema.yml", "templates/kubernetes.yml.j2"])
