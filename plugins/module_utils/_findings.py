@@ -633,7 +633,7 @@ FINDINGS: dict[str, dict[str, str]] = {
         "close the quote",
     ),
     "workers-invalid": _error(
-        "The number of workers must be a positive integer.",
+        "The number of workers is not a positive integer.",
         "0, -1 and words are noticed only by the web server, after the database was migrated, if at all.",
         "give a positive integer",
     ),

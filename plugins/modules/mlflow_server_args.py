@@ -313,7 +313,7 @@ def main() -> None:
     params = module.params
     for name in ("replicas", "max_connections"):
         if params[name] is not None and params[name] < 1:
-            module.fail_json(msg=f"{name}: {params[name]} must be a positive integer.", invocation={})
+            module.fail_json(msg=f"{name} must be a positive integer, and is {params[name]}.", invocation={})
     try:
         previous, mode_is_right = read_state(params["path"], not module.check_mode) if params["path"] else (None, True)
     except StateError as error:
