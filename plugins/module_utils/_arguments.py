@@ -188,7 +188,7 @@ def convert(option: Option, raw: Any, label: str, from_environment: bool) -> tup
         if from_environment and re.match(r"[a-z]+://", text):
             return None, make_finding("kubernetes-service-link", label, f"{show(text)} is the address of a Service")
         if not re.fullmatch(r"[+-]?\d+", text):
-            return None, make_finding("value-type", label, f"{show(text)} is no whole number", "give a whole number")
+            return None, make_finding("value-type", label, f"{show(text)} is not a whole number", "give a whole number")
         number = int(text)
         low, high = (1, 65535) if option.name == "port" else (option.minimum, option.maximum)
         if (low is not None and number < low) or (high is not None and number > high):

@@ -126,7 +126,7 @@ def check(
 
     for code in request.accept:
         if code not in FINDINGS:
-            findings.append(make_finding("accept-unknown", "accept", f"{show(code)} is no code of a finding"))
+            findings.append(make_finding("accept-unknown", "accept", f"{show(code)} is not a code of a finding"))
     accepted = [
         finding
         for finding in findings

@@ -172,7 +172,7 @@ def want_file(option: str, entry: dict[str, Any], parts: Parts, uid: int, gid: i
     path = entry["path"]
     if not MODE.fullmatch(entry["mode"]):
         raise FilesError(
-            f"{option}: the mode {entry['mode']!r} of {path} is no octal number of four digits up to 0777; "
+            f"{option}: the mode {entry['mode']!r} of {path} is not an octal number of four digits up to 0777; "
             "write it in quotes, like '0644'."
         )
     mode = int(entry["mode"], 8)
@@ -186,7 +186,9 @@ def want_file(option: str, entry: dict[str, Any], parts: Parts, uid: int, gid: i
     owner = entry.get("owner")
     # The largest number stands for "leave it as it is" in the calls of the system.
     if owner is not None and not 0 <= owner < 2**32 - 1:
-        raise FilesError(f"{option}: the owner {owner} of {path} is no user id; give a number from 0 to {2**32 - 2}.")
+        raise FilesError(
+            f"{option}: the owner {owner} of {path} is not a user id; give a number from 0 to {2**32 - 2}."
+        )
     if uid == 0:
         uid, gid_wanted = (uid, gid) if owner is None else (owner, owner)
     else:
@@ -305,7 +307,7 @@ def check_parents(folder: str) -> None:
     while not os.path.lexists(parent):
         parent = os.path.dirname(parent)
     if not os.path.isdir(parent):
-        raise FilesError(f"path: {parent} is no folder, so that {folder} cannot be made below it; remove it first.")
+        raise FilesError(f"path: {parent} is not a folder, so that {folder} cannot be made below it; remove it first.")
 
 
 def inspect_file(folder: str, file: Wanted, is_missing: bool, with_content: bool) -> FileStep | None:
@@ -510,4 +512,4 @@ def present_text(step: FileStep) -> str:
     try:
         return step.before.decode()
     except UnicodeDecodeError:
-        return "(not shown, as it is no text)\n"
+        return "(not shown, as it is not text)\n"

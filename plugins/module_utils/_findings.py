@@ -120,7 +120,7 @@ FINDINGS: dict[str, dict[str, str]] = {
     ),
     # --- Environment --------------------------------------------------------------------------------------------
     "environment-name-invalid": _error(
-        "The name of an environment variable is no name.",
+        "The name of an environment variable is not a name.",
         "Compose and Kubernetes refuse it or cut it at the equals sign.",
         "use letters, digits and underscores",
     ),
@@ -255,7 +255,7 @@ FINDINGS: dict[str, dict[str, str]] = {
         "name the host, or the socket directory as ?host=/path",
     ),
     "database-host-invalid": _error(
-        "The host of the URI is no host name or address.",
+        "The host of the URI is not a host name or address.",
         "The server tries for 103 seconds and more before it gives up; IPv6 addresses need brackets.",
         "correct the host",
     ),
@@ -265,7 +265,7 @@ FINDINGS: dict[str, dict[str, str]] = {
         "use the name of the database's service, unless it runs in the same pod",
     ),
     "database-port-invalid": _error(
-        "The port of the URI is no port.",
+        "The port of the URI is not a port.",
         "SQLAlchemy refuses the URI, or the connection cannot be made.",
         "use a number from 1 to 65535",
     ),
@@ -460,7 +460,7 @@ FINDINGS: dict[str, dict[str, str]] = {
         "use mlflow-artifacts:/ without host, unless a separate artifact server is wanted",
     ),
     "artifacts-not-served": _error(
-        "Artifacts are not proxied, and the root is no place that clients can reach.",
+        "Artifacts are not proxied, and the root is not a place that clients can reach.",
         "Without a root clients write below <server's directory>/mlruns on their own disk; a mlflow-artifacts: "
         "root answers 503.",
         "set default_artifact_root to an object store, or serve artifacts",
@@ -488,7 +488,7 @@ FINDINGS: dict[str, dict[str, str]] = {
         "remove the other argument",
     ),
     "endpoint-url-invalid": _error(
-        "The endpoint of the object store is no http(s) URL of a host.",
+        "The endpoint of the object store is not an http(s) URL of a host.",
         "boto3 refuses it at the first upload.",
         "write http(s)://host:port",
     ),
@@ -608,8 +608,8 @@ FINDINGS: dict[str, dict[str, str]] = {
     ),
     "server-root-path": _warning(
         "uvicorn is given a root path.",
-        "MLflow's own comparisons are made with the whole path: /health is no health check any more, and origins are "
-        "not checked at all.",
+        "MLflow's own comparisons are made with the whole path: /health is not a health check any more, and origins "
+        "are not checked at all.",
         "remove it, and set static_prefix",
     ),
     "server-ends-itself": _warning(
@@ -681,7 +681,7 @@ FINDINGS: dict[str, dict[str, str]] = {
         "set allowed_hosts, and public_urls to have it checked",
     ),
     "public-url-invalid": _error(
-        "A public URL is no http(s) URL.",
+        "A public URL is not an http(s) URL.",
         "It is what allowed hosts, origins and prefix are checked against.",
         "write https://host[:port][/prefix]",
     ),

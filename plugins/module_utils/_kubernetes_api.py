@@ -186,7 +186,7 @@ class Cluster:
         return answer.get("items") or [] if status == 200 else None
 
     def text(self, path: str) -> str:
-        """An answer that is no document, such as a log; empty where there is none."""
+        """An answer that is not a document, such as a log; empty where there is none."""
         try:
             answer = self.pool.request(
                 "GET", self.host + path, headers=self.credentials(), retries=False, timeout=SECONDS

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 PORT = 2049
-# Where the guard of the servers keeps its own; for the servers it is no artifact.
+# Where the guard of the servers keeps its own; for the servers it is not an artifact.
 FOLDER = ".mlflow-guard"
 CONTENT = 256 * 1024
 CLONE_NEWNS = 0x00020000
@@ -40,7 +40,7 @@ class Finding(Exception):
 # What the kernel says to a mount, and to the calls of a user.
 MOUNT_ERRORS = {
     errno.ENOENT: ("path", "does not exist on the server"),
-    errno.ENOTDIR: ("path", "is no folder on the server"),
+    errno.ENOTDIR: ("path", "is not a folder on the server"),
     errno.EACCES: ("denied", "is refused by the server"),
     errno.EPERM: ("denied", "is refused by the server"),
     errno.EPROTONOSUPPORT: ("version", "is not served with this version of NFS"),

@@ -95,7 +95,7 @@ def place_problems(given: dict[str, Any]) -> list[str]:
 
 
 def certificate_problem(path: str, text: str) -> str:
-    """Why the text of a file is no list of certificates; empty where it is one."""
+    """Why the text of a file is not a list of certificates; empty where it is one."""
     start = f"object_store_ca_file is '{path}', "
     if "PRIVATE KEY-----" in text:
         return f"{start}which holds a private key: give the certificates of the authority only."

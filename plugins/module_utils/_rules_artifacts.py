@@ -277,7 +277,7 @@ def check_bucket(label: str, scheme: str, bucket: str) -> list[Finding]:
         or re.fullmatch(r"\d+\.\d+\.\d+\.\d+", bucket)
     )
     if wrong:
-        return [make_finding("artifact-bucket-invalid", label, f"{show(bucket)} is no name of a bucket")]
+        return [make_finding("artifact-bucket-invalid", label, f"{show(bucket)} is not a name of a bucket")]
     if "_" in bucket and scheme == "s3":
         return [make_finding("artifact-bucket-underscore", label, f"{show(bucket)} holds an underscore")]
     return []
@@ -300,7 +300,7 @@ def check_object_store(resolved: Resolved, places: list[str], upload_arguments: 
             make_finding(
                 "environment-value-invalid",
                 "MLFLOW_S3_EXPECTED_BUCKET_OWNER",
-                f"{show(owner)} is no account of twelve digits",
+                f"{show(owner)} is not an account of twelve digits",
                 "give the account's number",
             )
         )
@@ -363,7 +363,9 @@ def check_aws(environment: dict[str, str], places: list[str]) -> list[Finding]:
     endpoint = next((environment[name] for name in ENDPOINTS if environment.get(name)), "")
     region = environment.get("AWS_DEFAULT_REGION")
     if region is not None and not re.fullmatch(r"[A-Za-z0-9-]+", region) and (region or not endpoint):
-        found = f"{show(region)} is no region" if region else "the variable is empty, and boto3 makes an address of it"
+        found = (
+            f"{show(region)} is not a region" if region else "the variable is empty, and boto3 makes an address of it"
+        )
         findings.append(make_finding("environment-value-invalid", "AWS_DEFAULT_REGION", found, "name a region"))
     if environment.get("AWS_PROFILE") == "":
         found = "the variable is empty, and boto3 looks for a profile of that name"
@@ -434,7 +436,7 @@ def check_endpoint(resolved: Resolved, name: str, text: str, places: list[str]) 
     except ValueError:
         return [make_finding("endpoint-url-invalid", name, f"{show(text)} is no URL")]
     if parts.scheme not in ("http", "https") or not host or not is_host(host) or parts.query or parts.fragment:
-        return [make_finding("endpoint-url-invalid", name, f"{show(text)} is no http(s) URL of a host")]
+        return [make_finding("endpoint-url-invalid", name, f"{show(text)} is not an http(s) URL of a host")]
     if parts.username is not None:
         return [
             make_finding(

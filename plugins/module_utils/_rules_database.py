@@ -386,12 +386,12 @@ def check_target(resolved: Resolved, label: str, text: str, uri: DatabaseUri) ->
         if not query_host and not odbc and not decided_by_variable(resolved, label, uri, "PGHOST"):
             findings.append(make_finding("database-host-missing", label, f"{show(text)} names no host"))
     elif not all(is_host(host) for host in uri.host.split(",")):
-        findings.append(make_finding("database-host-invalid", label, f"{show(uri.host)} is no host name or address"))
+        findings.append(make_finding("database-host-invalid", label, f"{show(uri.host)} is not a host name or address"))
     elif is_loopback(uri.host) and resolved.request.platform != "host":
         findings.append(make_finding("database-host-loopback", label, f"the database is expected at {show(uri.host)}"))
     if uri.port is not None and authority.count(":") <= 1:
         if not uri.port.isdigit() or not 1 <= int(uri.port) <= 65535:
-            findings.append(make_finding("database-port-invalid", label, f"{show(uri.port)} is no port"))
+            findings.append(make_finding("database-port-invalid", label, f"{show(uri.port)} is not a port"))
     elif uri.port is None and re.search(r":$", authority):
         findings.append(make_finding("database-port-invalid", label, "the port is empty"))
     name = uri.database

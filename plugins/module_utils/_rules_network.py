@@ -51,7 +51,7 @@ def check_listener(resolved: Resolved) -> list[Finding]:
         bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
         if not is_host(bare) or bare != host:
             remedy = "write the IPv6 address without brackets" if bare != host and is_host(bare) else None
-            findings.append(make_finding("host-invalid", label, f"{show(host)} is no address to listen on", remedy))
+            findings.append(make_finding("host-invalid", label, f"{show(host)} is not an address to listen on", remedy))
         elif resolved.request.platform != "host" and is_loopback(host) and host not in ("0.0.0.0", "::"):
             findings.append(make_finding("host-loopback", label, f"the server listens on {host}"))
     if resolved.request.platform == "kubernetes" and resolved.values["port"].source == "default":
@@ -68,7 +68,7 @@ def check_prefix(resolved: Resolved) -> list[Finding]:
             make_finding(
                 "static-prefix-invalid",
                 label,
-                f"{show(prefix)} is no prefix",
+                f"{show(prefix)} is not a prefix",
                 f"write /{prefix.strip('/') or 'mlflow'}",
             )
         ]
@@ -222,7 +222,7 @@ def host_problem(entry: str) -> tuple[str, str | None] | None:
     address = r"\[[0-9a-f:.]+\]|\[[0-9a-f:.]*\*"
     match = re.fullmatch(rf"({address}|[a-z0-9*?._-]+)(:(\d{{1,5}}|\*))?|(fc|fd)[0-9a-f]{{2}}:\*", plain)
     if not match or re.match(r"[:.]", entry) or ".." in entry:
-        return f"{show(entry)} is no host or host:port", host_remedy(entry)
+        return f"{show(entry)} is not a host or host:port", host_remedy(entry)
     if "?" in entry and "*" not in entry:
         return f"{show(entry)} is compared as text, since only a * makes it a pattern", "write the whole name, or use *"
     if "*" in entry and not can_match(entry):
@@ -232,7 +232,7 @@ def host_problem(entry: str) -> tuple[str, str | None] | None:
     if match[3] and match[3] != "*" and not 1 <= int(match[3]) <= 65535:
         return f"{show(entry)} has no port between 1 and 65535", None
     if re.fullmatch(r"[\d.]+", match[1] or "") and not is_host(match[1]):
-        return f"{show(match[1])} is no address", None
+        return f"{show(match[1])} is not an address", None
     return None
 
 
@@ -247,7 +247,7 @@ def origin_problem(entry: str) -> tuple[str, str | None] | None:
     if not match:
         lowered = entry.lower().rstrip("/")
         fine = lowered != entry and origin_problem(lowered) is None
-        return f"{show(entry)} is no origin", f"write {lowered}" if fine else None
+        return f"{show(entry)} is not an origin", f"write {lowered}" if fine else None
     if "?" in entry and "*" not in entry:
         return f"{show(entry)} is compared as text, since only a * makes it a pattern", "write the whole name, or use *"
     if "*" in entry and not can_match(entry):
@@ -320,7 +320,7 @@ def check_public_urls(resolved: Resolved) -> list[Finding]:
             or parts.username
         ):
             findings.append(
-                make_finding("public-url-invalid", "public_urls", f"{show(url)} is no http(s) URL of a host")
+                make_finding("public-url-invalid", "public_urls", f"{show(url)} is not an http(s) URL of a host")
             )
             continue
         if parts.path.rstrip("/") != prefix and "static_prefix" not in resolved.broken:

@@ -97,7 +97,7 @@ def unknown_variable(resolved: Resolved, name: str, upper: str, option_variables
     """A name that no release knows: a misspelling by which a setting is lost, or a variable of the shop's own.
 
     It counts as misspelt if it reads like a variable of MLflow's that is not set, and has no word that means something
-    else: MLFLOW_DB_HOST is no misspelling of MLFLOW_HOST.
+    else: MLFLOW_DB_HOST is not a misspelling of MLFLOW_HOST.
     """
     meant = meant_variable(upper, option_variables) or meant_variable(upper, resolved.release.variables)
     nearest, exact = meant or ("", False)
@@ -203,7 +203,7 @@ def check_forms(resolved: Resolved) -> list[Finding]:
     for name in ("MLFLOW_SERVER_JOB_HUEY_REDIS_URL", "MLFLOW_GATEWAY_BUDGET_REDIS_URL"):
         text = resolved.environment.get(name)
         if text and not re.match(r"(rediss?|unix)://.", text):
-            found = f"{show(text)} is no address of Redis"
+            found = f"{show(text)} is not an address of Redis"
             findings.append(make_finding("environment-value-invalid", name, found, "write redis://host:port/number"))
     name = "MLFLOW_TRACE_ROLLUPS_SCHEDULE"
     text = resolved.environment.get(name)
@@ -212,7 +212,7 @@ def check_forms(resolved: Resolved) -> list[Finding]:
         and resolved.knows_variable(name)
         and not re.fullmatch(r"[\d*/,A-Za-z-]+( +[\d*/,A-Za-z-]+){4}", text.strip())
     ):
-        found = f"{show(text)} is no cron expression of five fields"
+        found = f"{show(text)} is not a cron expression of five fields"
         findings.append(
             make_finding("environment-value-invalid", name, found, 'write five fields, such as "0 2 * * *"')
         )
@@ -230,7 +230,7 @@ def check_words(resolved: Resolved) -> list[Finding]:
         same = [word for word in words if word.lower() == text.strip().lower()]
         if text not in words and not (any_case and same):
             remedy = f"write {same[0]}" if same else f"use one of: {', '.join(words)}"
-            findings.append(make_finding("environment-value-invalid", name, f"{show(text)} is no such word", remedy))
+            findings.append(make_finding("environment-value-invalid", name, f"{show(text)} is not such a word", remedy))
     return findings
 
 
@@ -283,7 +283,9 @@ def check_authentication(resolved: Resolved) -> list[Finding]:
     app = resolved.value("app_name")
     if app and app not in resolved.release.options["app_name"].choices:
         return [
-            make_finding("app-of-plugin", resolved.label("app_name"), f"{show(app)} is no application of MLflow's own")
+            make_finding(
+                "app-of-plugin", resolved.label("app_name"), f"{show(app)} is not an application of MLflow's own"
+            )
         ]
     if app != "basic-auth":
         for name in ("MLFLOW_AUTH_CONFIG_PATH", "MLFLOW_AUTH_ADMIN_USERNAME", "MLFLOW_AUTH_ADMIN_PASSWORD"):

@@ -289,7 +289,7 @@ def check_waitress(resolved: Resolved, server: str) -> list[Finding]:
     if server != "waitress":
         found = f"MLflow {resolved.release.version} starts waitress on Windows only"
         return [make_finding("server-variable-ignored", label, found)]
-    found = "waitress is no dependency of MLflow on Linux"
+    found = "waitress is not a dependency of MLflow on Linux"
     findings = [make_finding("server-option-package", label, found, "add waitress to the image")]
     if resolved.given("workers"):
         label = resolved.label("workers")

@@ -108,7 +108,7 @@ def shapes(request: Request) -> list[str]:
         if not isinstance(value, dict)
     ]
     if not isinstance(request.renewed, list):
-        refusals.append("deployment_renewed_secrets is no list: give names, such as [crypto_kek_passphrase].")
+        refusals.append("deployment_renewed_secrets is not a list: give names, such as [crypto_kek_passphrase].")
     return refusals
 
 

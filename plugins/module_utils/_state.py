@@ -53,7 +53,7 @@ def read_state(path: str, to_be_written: bool = True) -> tuple[dict[str, Any] | 
             f"path: {path} cannot be read ({error.strerror}); give a file that this user may read and write."
         ) from error
     except UnicodeDecodeError as error:
-        raise StateError(corrupt(path, "it is no text")) from error
+        raise StateError(corrupt(path, "it is not text")) from error
     try:
         content = json.loads(text)
     except ValueError as error:

@@ -153,7 +153,7 @@ def test_a_path_that_is_file_and_folder():
 # 420 is what YAML makes of an unquoted 0644.
 @pytest.mark.parametrize("mode", ["420", "644", "0o644", "0888", "01777", "u=rw", "", "0644\n"])
 def test_modes_that_are_no_octal_number(mode):
-    with pytest.raises(FilesError, match=r"of a\.conf is no octal number"):
+    with pytest.raises(FilesError, match=r"of a\.conf is not an octal number"):
         want([plain("a.conf", mode=mode)], [], 0, 0)
 
 
@@ -445,7 +445,7 @@ def test_a_link_that_comes_after_the_look_is_not_followed(folder):
 @pytest.mark.parametrize("below", ["", "x/y"])
 def test_the_folder_is_a_file(tmp_path, below):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(FilesError, match=r"file is (a file where a folder is needed|no folder, so that)"):
+    with pytest.raises(FilesError, match=r"file is (a file where a folder is needed|not a folder, so that)"):
         bring(tmp_path / "file" / below, [plain("a")])
 
 
@@ -667,5 +667,5 @@ def test_diff_of_what_is_no_text_or_large(folder):
     with open(folder / "b", "wb") as stream:
         stream.truncate(_deployment_files.SHOWN_SIZE + 1)
     entries = shown(folder, [plain("a"), plain("b")])
-    assert entries["a"] == ("(not shown, as it is no text)\n", "text\n")
+    assert entries["a"] == ("(not shown, as it is not text)\n", "text\n")
     assert entries["b"] == ("(not shown, as it is large)\n", "text\n")

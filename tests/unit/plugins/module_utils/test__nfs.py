@@ -57,7 +57,7 @@ ROUTES = (
         ("10.213.38.0/29", ["10.213.38.0/24 (eth0)"]),
         ("10.213.0.0/16", ["10.213.38.0/24 (eth0)"]),
         ("172.17.5.0/24", ["172.17.0.0/16 (br-1)"]),
-        # The default route leads everywhere, and is no network of the host.
+        # The default route leads everywhere, and is not a network of the host.
         ("192.168.0.0/24", []),
     ],
 )
