@@ -181,6 +181,8 @@ def fresh_role(tmp_path) -> Role:
     """The role with one more line in a file that every build reads: no image with its keys is here yet."""
     copy = tmp_path / "collections/ansible_collections/mlops/mlflow/roles/images"
     shutil.copytree(ROOT / "roles/images", copy, ignore=shutil.ignore_patterns("__pycache__"))
+    for folder in ("meta", "plugins"):
+        (copy.parents[1] / folder).symlink_to(ROOT / folder)
     with (copy / "files/common/rootfs").open("a") as file:
         file.write(f"# {secrets.token_hex(8)}\n")
     return Role(tmp_path, tmp_path / "collections")
