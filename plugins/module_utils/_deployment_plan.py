@@ -174,3 +174,23 @@ def put_together(components: list[tuple[str, dict[str, Any]]], settings: Setting
     plan["compose"] = {**compose, "services": services}
     plan["services"] = sorted(name for name, body in services.items() if "profiles" not in body)
     return plan
+
+
+def secret_files(
+    secrets: dict[str, str], folder: str, uid: int, passing: list[str] | None = None
+) -> list[dict[str, Any]]:
+    """Secrets as files of a plan, in the folder; those that are `passing` are there for a single run."""
+    files = []
+    for name, content in secrets.items():
+        file = {"path": f"{folder}/{name}", "content": content, "mode": "0400", "uid": uid, "secret": True}
+        files.append(file if passing is None else {**file, "passing": name in passing})
+    return files
+
+
+def files_to_write(files: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The secret files of a plan, as they are written."""
+    return [
+        {"path": each["path"], "content": each["content"], "mode": each["mode"], "owner": int(each["uid"])}
+        for each in files
+        if "secret" in each
+    ]

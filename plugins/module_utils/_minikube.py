@@ -204,3 +204,29 @@ def url(
     configs = [each.get("Config") or {} for each in listed.get("valid") or [] if each["Name"] == profile]
     found = published(containers, profile, node_port) or exposed(configs[0] if configs else {}, node_port)
     return {"url": f"http://{found or f'{address}:{node_port}'}", "published": bool(found)}
+
+
+def driver_fault(driver: dict[str, Any], machine: dict[str, Any], answer: dict[str, Any], device: str) -> str:
+    """Why a driver cannot be used on a machine; empty where it can.
+
+    `answer` is what its engine said where it was asked, with `answers` for whether that was of use; `device` is what
+    virtual machines need.
+    """
+    name, system = driver["name"], machine["system"]
+    if system not in driver["systems"]:
+        return f"{name} is not for {'macOS' if system == 'Darwin' else system}"
+    if driver["program"] not in machine["programs"]:
+        return f"there is no {name} (no program {driver['program']} on the PATH)"
+    if driver["container"] and "stdout" in answer and not answer["answers"]:
+        lines = (answer.get("stderr") or "no reason given").strip().split("\n")
+        return f"{name} does not answer ({lines[-1]})"
+    if not driver["container"] and system == "Linux" and not machine["kvm"]:
+        return f"there is no {device} for {name} (in a virtual machine: no nested virtualisation)"
+    return ""
+
+
+def driver_faults(
+    drivers: dict[str, dict[str, Any]], machine: dict[str, Any], answers: dict[str, dict[str, Any]], device: str
+) -> dict[str, str]:
+    """Why each driver cannot be used; empty where it can."""
+    return {key: driver_fault(each, machine, answers.get(key) or {}, device) for key, each in drivers.items()}

@@ -160,3 +160,16 @@ def test_a_file_for_a_single_step_changes_no_name_and_no_service() -> None:
     assert with_it["compose"] == without["compose"]
     assert [each for each in with_it["files"] if "passing" not in each] == without["files"]
     assert len(with_it["files"]) == len(without["files"]) + 1
+
+
+@pytest.mark.parametrize(("passing", "flags"), [(None, [None, None]), ([], [False, False]), (["b"], [False, True])])
+def test_secrets_become_files_that_one_user_reads(passing: list[str] | None, flags: list[bool | None]) -> None:
+    files = plans.secret_files({"a": "1", "b": "2"}, "secrets/x", 10001, passing)
+    assert [file["path"] for file in files] == ["secrets/x/a", "secrets/x/b"]
+    assert [file.get("passing") for file in files] == flags
+    assert {(file["mode"], file["uid"], file["secret"]) for file in files} == {("0400", 10001, True)}
+
+
+def test_secret_files_are_written_with_their_owner() -> None:
+    files = [*plans.secret_files({"a": "1"}, "secrets", "7"), {"path": "open", "content": "", "mode": "0644"}]
+    assert plans.files_to_write(files) == [{"path": "secrets/a", "content": "1", "mode": "0400", "owner": 7}]

@@ -237,3 +237,33 @@ def test_nodes_are_in_the_order_of_their_names() -> None:
         "nodes": [{"name": "mlflow", "zone": "zone-a"}, {"name": "mlflow-m02", "zone": ""}],
         "storage_class": "standard",
     }
+
+
+DRIVER = {"name": "Docker", "program": "docker", "container": True, "systems": ["Linux", "Darwin"]}
+QEMU = {"name": "QEMU", "program": "qemu", "container": False, "systems": ["Linux"]}
+MACHINE = {"system": "Linux", "programs": ["docker", "qemu"], "kvm": True}
+
+
+@pytest.mark.parametrize(
+    ("driver", "machine", "answer", "fault"),
+    [
+        (DRIVER, {}, {"stdout": "{}", "answers": True}, ""),
+        # It was not asked.
+        (DRIVER, {}, {"answers": False}, ""),
+        (DRIVER, {"programs": []}, {}, "there is no Docker (no program docker on the PATH)"),
+        (
+            DRIVER,
+            {},
+            {"stdout": "", "stderr": "warning\ncannot connect\n", "answers": False},
+            "Docker does not answer (cannot connect)",
+        ),
+        (DRIVER, {}, {"stdout": "", "answers": False}, "Docker does not answer (no reason given)"),
+        (QEMU, {}, {}, ""),
+        (QEMU, {"system": "Darwin"}, {}, "QEMU is not for macOS"),
+        (QEMU, {"system": "Windows"}, {}, "QEMU is not for Windows"),
+        (QEMU, {"kvm": False}, {}, "there is no /dev/kvm for QEMU (in a virtual machine: no nested virtualisation)"),
+    ],
+)
+def test_why_a_driver_cannot_be_used(driver, machine, answer, fault: str) -> None:
+    found = minikube.driver_faults({"it": driver}, {**MACHINE, **machine}, {"it": answer}, "/dev/kvm")
+    assert found == {"it": fault}
