@@ -90,7 +90,7 @@ def images_plan(
         record or {},
         list(images or []),
         list(from_archive or []),
-        [(reference, status) for reference, status in answers or []],
+        list(answers or []),
         list(not_given or []),
         obtained or {},
     )

@@ -69,7 +69,7 @@ def kubernetes_plan(
     components: list, namespace: str, labels: dict[str, str], policies: list, optional: list, kinds: list
 ) -> dict[str, Any]:
     settings = _kubernetes_plan.Settings(namespace, labels, list(policies), list(optional), list(kinds))
-    return _kubernetes_plan.put_together([(component, plan) for component, plan in components], settings)
+    return _kubernetes_plan.put_together(list(components), settings)
 
 
 class FilterModule:

@@ -48,7 +48,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils import _kubernetes_pl
 
 
 def kubernetes_records(files: list, name: str, given: dict[str, Any]) -> list[dict[str, Any]]:
-    return _kubernetes_plan.records([(path, text) for path, text in files], name, given)
+    return _kubernetes_plan.records(list(files), name, given)
 
 
 class FilterModule:

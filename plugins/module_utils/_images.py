@@ -214,7 +214,7 @@ class Image:
 
     def decided(self) -> dict[str, Any]:
         if self.name in self.known.not_given:
-            why = f"{self.remote.split('/')[0]} answered, but did not give {self.remote}"
+            why = f"{self.remote.split('/', maxsplit=1)[0]} answered, but did not give {self.remote}"
             return {"supply": "build", "base": "build", "reason": why}
         if self.name in self.known.from_archive:
             return self.from_archive()
