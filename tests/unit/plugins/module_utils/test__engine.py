@@ -19,7 +19,7 @@ LISTED: dict[str, Any] = {
         "mlops.mlflow.deployment": "local",
         "mlops.mlflow.files": "abc",
         "com.docker.compose.service": "postgres",
-        "com.docker.compose.project.working_dir": "/home/me/local",
+        "com.docker.compose.project.working_dir": "/deployments/local",
     },
     "Ports": [{"PrivatePort": 1}, {"PublicPort": 5000, "IP": "0.0.0.0"}, {"PublicPort": 5000, "IP": "::"}],
 }
@@ -30,7 +30,7 @@ def test_a_container_of_a_deployment() -> None:
         "id": "1",
         "name": "mlflow-local-postgres-1",
         "deployment": "local",
-        "home": "/home/me/local",
+        "home": "/deployments/local",
         "service": "postgres",
         "image": "postgres:15",
         "files": "abc",
