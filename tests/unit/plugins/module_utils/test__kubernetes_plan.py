@@ -167,5 +167,5 @@ GIVEN = {"context": "c", "namespace": "n"}
     ],
 )
 def test_deployments_are_found_by_their_records(name: str, given: dict[str, str], found: list[tuple]) -> None:
-    files = [("/deployments/one/kubernetes.json", '{"context": "c1"}'), ("/deployments/two/kubernetes.json", '{"context": "c2"}')]
+    files = [("/srv/one/kubernetes.json", '{"context": "c1"}'), ("/srv/two/kubernetes.json", '{"context": "c2"}')]
     assert [(each["name"], each["context"]) for each in plans.records(files, name, given)] == found
