@@ -52,12 +52,33 @@ def unfinished(workload: dict[str, Any]) -> str:
     return "" if useful >= wanted else f"{useful} of {wanted} pods are ready"
 
 
+def made_of(pod: dict[str, Any], template: dict[str, Any]) -> bool:
+    """Whether a pod was made of a template, to which admission may have added something."""
+    spec, wanted = pod.get("spec") or {}, template.get("spec") or {}
+    containers = {each["name"]: each for each in spec.get("containers") or []}
+    annotations = (pod["metadata"].get("annotations") or {}).items()
+    return (
+        bool(wanted.get("containers"))
+        and all(
+            containers.get(each["name"], {}).get(key) == each.get(key)
+            for each in wanted["containers"]
+            for key in ("image", "command", "args", "env", "envFrom")
+        )
+        and all(each in (spec.get("volumes") or []) for each in wanted.get("volumes") or [])
+        and annotations >= ((template.get("metadata") or {}).get("annotations") or {}).items()
+    )
+
+
 def newest(seen: Seen) -> list[dict[str, Any]]:
     """The pods of the workload's last change: what is wrong with older ones is about to be put right."""
     key = {"Deployment": "pod-template-hash", "StatefulSet": "controller-revision-hash"}.get(seen.workload["kind"])
     pods = [pod for pod in seen.pods if not pod["metadata"].get("deletionTimestamp")]
     if not key or not pods:
         return pods
+    # Where a change is taken back, the pods that stay are older than those that go.
+    current = [pod for pod in pods if made_of(pod, (seen.workload.get("spec") or {}).get("template") or {})]
+    if current and seen.workload["kind"] == "Deployment":
+        return current
     last = max(pods, key=lambda pod: pod["metadata"]["creationTimestamp"])["metadata"]["labels"].get(key)
     if seen.workload["kind"] == "StatefulSet":
         last = (seen.workload.get("status") or {}).get("updateRevision", last)

@@ -234,6 +234,45 @@ def test_what_may_still_come_is_waited_for(seen: wait.Seen) -> None:
     assert wait.hopeless(seen) == ""
 
 
+def of(value: str) -> dict[str, Any]:
+    """What a pod and a template have in common, with a variable of the container that differs."""
+    container = {"name": "c", "image": "x/y:1", "env": [{"name": "A", "value": value}]}
+    return {"containers": [container], "volumes": [{"name": "v", "emptyDir": {}}]}
+
+
+@pytest.mark.parametrize(("template", "word"), [("good", ""), ("bad", "ended 2 times")])
+def test_a_change_that_is_taken_back_is_not_hopeless(template: str, word: str) -> None:
+    workload = deployment(replicas=3, availableReplicas=2)
+    workload["spec"]["template"] = {"spec": of(template)}
+    good, bad = pod({"running": {}}), pod({"terminated": {}}, "2026-01-01T00:01:00Z", "other", restartCount=2)
+    injected = {"name": "token", "projected": {}}
+    good["spec"] |= {**of("good"), "volumes": [injected, *of("good")["volumes"]]}
+    bad["spec"] |= of("bad")
+    found = wait.hopeless(wait.Seen(workload, [good, bad]))
+    assert word in found if word else found == ""
+
+
+def part(**change: Any) -> dict[str, Any]:
+    return {"containers": [{**of("a")["containers"][0], **change}], "volumes": of("a")["volumes"]}
+
+
+@pytest.mark.parametrize(
+    ("spec", "annotations", "same"),
+    [
+        (of("a"), {"secrets": "1", "added": "x"}, True),
+        ({**of("a"), "containers": [{"name": "sidecar"}, *of("a")["containers"]]}, {"secrets": "1"}, True),
+        (of("a"), {"secrets": "2"}, False),
+        (of("b"), {"secrets": "1"}, False),
+        (part(image="x/y:2"), {"secrets": "1"}, False),
+        (part(args=["more"]), {"secrets": "1"}, False),
+        ({**of("a"), "volumes": []}, {"secrets": "1"}, False),
+    ],
+)
+def test_of_which_template_a_pod_was_made(spec: dict[str, Any], annotations: dict[str, str], same: bool) -> None:
+    template = {"metadata": {"annotations": {"secrets": "1"}}, "spec": of("a")}
+    assert wait.made_of({"metadata": {"annotations": annotations}, "spec": spec}, template) is same
+
+
 @pytest.mark.parametrize(
     ("status", "code"),
     [
