@@ -13,6 +13,7 @@ import argparse
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from tests.benchmark.processes import StepFailed
@@ -49,6 +50,7 @@ def arguments(
     parser.add_argument(
         "--recovery", type=float, default=HEALTHY_SECONDS, metavar="SECONDS", help="until all is healthy again (180)"
     )
+    parser.add_argument("--leave", action="store_true", help="do not run the playbook again to undo a rolling-change")
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="for the records (default: resilience-<time>)")
     given = parser.parse_args(words)
     if not 1 <= given.processes <= 64:
@@ -75,10 +77,9 @@ def carry_out(given: argparse.Namespace, target: Target, scenarios: dict[str, Sc
     outcomes = []
     failure = None
     for name in given.scenarios:
+        scenario = replace(scenarios[name], undo=None) if given.leave else scenarios[name]
         try:
-            outcomes.append(
-                perform_scenario(scenarios[name], target, Pace(given.processes, given.steady), output / name)
-            )
+            outcomes.append(perform_scenario(scenario, target, Pace(given.processes, given.steady), output / name))
         except StepFailed as reason:
             failure = f"{name} could not be carried out: {reason}"
             break
