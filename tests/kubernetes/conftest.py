@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Tests on a cluster that has a deployment; `molecule verify -s k8s` runs them.
 
-MLOPS_MLFLOW_CLUSTER says which: the variables with which it was deployed, as JSON. They can run side by side
-(`-n 2 --dist=loadgroup`); what needs the deployment itself as it is, or the same name, is one group.
+MLOPS_MLFLOW_CLUSTER says which: the variables with which it was deployed, as JSON. They can run in
+two processes (`-n 2`).
 """
 
 from __future__ import annotations
@@ -14,10 +14,25 @@ import os
 
 import pytest
 from kubernetes import client, config
+from xdist.scheduler import LoadFileScheduling
 
 VARIABLE = "MLOPS_MLFLOW_CLUSTER"
 # The cluster of the test bed, whose defaults may be changed for a while.
 BED = "molecule-k8s"
+
+# Here every test has a deployment of its own.
+APART = "test_refusals.py"
+
+
+class InTwo(LoadFileScheduling):
+    """What needs the scenario's deployment as it is runs in one process and in its order, the rest in another one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "apart" if APART in nodeid else "deployment"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log) -> InTwo:
+    return InTwo(config, log)
 
 
 @pytest.fixture(scope="session")

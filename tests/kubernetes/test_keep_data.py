@@ -13,10 +13,9 @@ from kubernetes import client
 from tests.kubernetes.test_refusals import destroy
 from tests.kubernetes.test_schema_step import deploy
 
-pytestmark = pytest.mark.xdist_group("deployment")
 NAME = f"kept-{uuid.uuid4().hex[:8]}"
 CONTENT = b"kept" * 1000
-SECONDS = 30
+SECONDS = 300
 
 
 class Server:

@@ -8,7 +8,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 import uuid
 from pathlib import Path
 
@@ -20,9 +19,9 @@ from tests.refusals.test_refusals import ROOT, Case, messages, play
 
 DEPLOYMENT = "mlops.mlflow.deployment"
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
-# What will never come up is said at once, and not when the waiting is over (kubernetes_wait_timeout).
-WAIT_SECONDS = 300
-DEPLOY_SECONDS = 600
+# A playbook that runs longer hangs. What will never come up is said at once, and not when the waiting is over.
+DEPLOY_SECONDS = 1800
+NEVER_OVER = {"kubernetes_wait_timeout": 10 * DEPLOY_SECONDS}
 
 
 def own(variables: dict, name: str) -> dict:
@@ -34,7 +33,7 @@ def refused(variables: dict, **more) -> str:
     """What the playbook says of a deployment of its own, of which nothing has come to this machine."""
     name = f"refused-{uuid.uuid4().hex[:8]}"
     asked = {**own(variables, name), **more}
-    result, answer = play(Case(asked, [], "k8s"), name)
+    result, answer = play(Case(asked, [], "k8s"), name, DEPLOY_SECONDS)
     assert result.returncode != 0, f"accepted: {more}"
     said = messages(answer)
     assert len(said) == 1, f"not one message but {len(said)}: {said}"
@@ -86,15 +85,6 @@ def test_somebody_elses_namespace(variables, space) -> None:
         assert word in said, said
 
 
-@pytest.mark.xdist_group("deployment")
-def test_a_node_port_that_is_taken(variables, api) -> None:
-    services = client.CoreV1Api(api).list_namespaced_service(variables["kubernetes_namespace"]).items
-    port = next(item.node_port for each in services for item in each.spec.ports if item.node_port)
-    said = refused(variables, mlflow_server_node_port=port)
-    for word in ("mlflow_server_node_port", str(port), f"{variables['kubernetes_namespace']}/mlflow-server"):
-        assert word in said, said
-
-
 def test_no_default_storage_class(variables, api) -> None:
     if variables["kubernetes_context"] != BED:
         pytest.skip("another cluster's default StorageClass is not taken away")
@@ -126,42 +116,37 @@ def destroy(variables: dict, name: str, **more) -> None:
 
 @pytest.fixture
 def half(variables, space):
-    """Deploys what cannot come up, says how it was told and after how many seconds, and takes away what there is."""
+    """Deploys what cannot come up, says how it was told, and takes away what there is."""
     # The scenario's destroy.yml knows this name, should the tests be interrupted.
     name = f"{variables['deployment_name']}-half"
 
-    def deploy(**more) -> tuple[str, float]:
-        started = time.monotonic()
-        asked = {**own(variables, name), **more}
+    def deploy(**more) -> str:
+        asked = {**own(variables, name), **NEVER_OVER, **more}
         result, answer = play(Case(asked, [], "k8s"), name, DEPLOY_SECONDS)
         said = messages(answer)
         assert result.returncode != 0
-        assert len(said) == 1, said
-        return said[0], time.monotonic() - started
+        # The task that failed, and the last one, which says also what became of the rest.
+        assert len(said) == 2, said
+        assert said[1].startswith(said[0]), said
+        return said[1]
 
     yield name, deploy
     destroy({**variables, "kubernetes_namespace": name}, name)
 
 
-@pytest.mark.xdist_group("half")
 def test_an_image_that_the_node_lacks(half) -> None:
     _name, deploy = half
     images = {each: f"bed.test/{each}:absent" for each in ("postgres", "object_store", "mlflow_server")}
-    said, seconds = deploy(
-        kubernetes_image_references=images, kubernetes_image_pull_policy="Never", object_store="seaweedfs"
-    )
+    said = deploy(kubernetes_image_references=images, kubernetes_image_pull_policy="Never", object_store="seaweedfs")
     for word in ("bed.test/", ":absent", "ErrImageNeverPull", "kubernetes_image_loader", "kubernetes_image_references"):
         assert word in said, said
-    assert seconds < WAIT_SECONDS
 
 
-@pytest.mark.xdist_group("half")
 def test_a_quota_that_forbids_the_pods(half, space, api) -> None:
     name, deploy = half
     space(name, **{DEPLOYMENT: name})
     quota = {"metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}}
     client.CoreV1Api(api).create_namespaced_resource_quota(name, quota)
-    said, seconds = deploy()
+    said = deploy()
     for word in ("quota", "none", "raise the quota"):
         assert word in said, said
-    assert seconds < WAIT_SECONDS

@@ -14,8 +14,9 @@ from kubernetes import client
 
 from tests.refusals.test_refusals import Case, messages, play
 
-pytestmark = pytest.mark.xdist_group("deployment")
-DEPLOY_SECONDS = 600
+DEPLOY_SECONDS = 1800
+# With which it runs from the upgrade on.
+CHANGED = {"mlflow_server_args": {"x_frame_options": "DENY"}}
 # With the password of the owner, which only the schema step has: one revision back.
 DOWNGRADE = """
 import json, pathlib, sqlalchemy
@@ -62,7 +63,7 @@ def older(api, place) -> None:
     batch.create_namespaced_job(
         **place, body={"metadata": {"name": "older"}, "spec": {"backoffLimit": 0, "template": template}}
     )
-    end = time.monotonic() + 180
+    end = time.monotonic() + DEPLOY_SECONDS
     while time.monotonic() < end:
         state = batch.read_namespaced_job_status("older", **place).status
         if state.succeeded or state.failed:
@@ -76,7 +77,7 @@ def older(api, place) -> None:
 
 def test_it_is_refused_before_a_server_is_touched(variables, api, place, older) -> None:
     before = servers(api, place)
-    result, said = deploy(variables, mlflow_server_args={"x_frame_options": "DENY"})
+    result, said = deploy(variables, **CHANGED)
     assert result.returncode != 0
     assert len(said) == 1, said
     assert "mlflow_server_schema=upgrade" in said[0] or "upgrade" in said[0], said
@@ -85,7 +86,7 @@ def test_it_is_refused_before_a_server_is_touched(variables, api, place, older) 
 
 def test_it_is_upgraded_when_this_is_said(variables, api, place, older) -> None:
     before = servers(api, place)
-    result, said = deploy(variables, mlflow_server_args={"x_frame_options": "DENY"}, mlflow_server_schema="upgrade")
+    result, said = deploy(variables, **CHANGED, mlflow_server_schema="upgrade")
     assert result.returncode == 0, said
     answers = [
         json.loads(line)
@@ -101,7 +102,7 @@ def test_it_is_upgraded_when_this_is_said(variables, api, place, older) -> None:
 def test_a_destination_is_adopted_each_time_this_is_said(variables, api, place) -> None:
     before, steps = servers(api, place), [step(api, place).metadata.uid]
     for _time in range(2):
-        result, said = deploy(variables, mlflow_server_adopt_destination=True)
+        result, said = deploy(variables, **CHANGED, mlflow_server_adopt_destination=True)
         assert result.returncode == 0, said
         steps.append(step(api, place).metadata.uid)
     assert len(set(steps)) == 3, "the schema step was not carried out again"
@@ -110,14 +111,14 @@ def test_a_destination_is_adopted_each_time_this_is_said(variables, api, place) 
 
 def test_a_change_that_cannot_start_is_put_back(variables, api, place) -> None:
     before = servers(api, place)
-    result, said = deploy(variables, mlflow_server_environment={"MLFLOW_GUARD_WAIT": "soon"})
+    result, said = deploy(variables, **CHANGED, mlflow_server_environment={"MLFLOW_GUARD_WAIT": "soon"})
     assert result.returncode != 0
     told = " ".join(said)
     assert "MLFLOW_GUARD_WAIT" in told
     assert "again what they were before" in told
     assert len(told) < 3000
     assert servers(api, place) == before
-    result, said = deploy(variables)
+    result, said = deploy(variables, **CHANGED)
     assert result.returncode == 0, said
     assert servers(api, place) == before
 

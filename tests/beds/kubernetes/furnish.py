@@ -15,7 +15,7 @@ from tests.beds.commands import perform, say, wait_for
 from tests.beds.kubernetes import home
 from tests.beds.kubernetes.settings import CACHE, GATEWAY_API, KUBECONFIG, MINIKUBE
 
-READY_SECONDS = 180
+READY_SECONDS = 900
 DEFINITIONS = "config/crd/standard"
 
 
@@ -60,7 +60,7 @@ class Cluster:
         self.words += ["kubectl", "--", "--context", profile]
 
     def ask(self, *words: str, stdin: str | None = None, check: bool = True) -> str:
-        return perform([*self.words, *words], timeout=120, check=check, stdin=stdin)
+        return perform([*self.words, *words], timeout=600, check=check, stdin=stdin)
 
     def apply(self, text: str) -> None:
         self.ask("apply", "--server-side", "--force-conflicts", "--filename=-", stdin=text)

@@ -16,7 +16,7 @@ from tests.beds.kubernetes.settings import HOME, KUBECONFIG, MINIKUBE, OWN_IMAGE
 from tests.runner.commands import ROOT
 
 ZONES = ("east", "west")
-START_SECONDS = 900
+START_SECONDS = 1800
 # First on the PATH of whoever starts privileged containers.
 PATH = HOME / "path"
 STATE = HOME / ".minikube"
@@ -157,7 +157,7 @@ def remove() -> bool:
     """All clusters and what they were started with; whether there was anything."""
     there = HOME.exists()
     if profiles() and MINIKUBE.exists():
-        perform(["env", f"KUBECONFIG={KUBECONFIG}", str(MINIKUBE), "delete", "--all"], timeout=300)
+        perform(["env", f"KUBECONFIG={KUBECONFIG}", str(MINIKUBE), "delete", "--all"], timeout=900)
     runtime.disable()
     shutil.rmtree(HOME, ignore_errors=True)
     return there
