@@ -193,6 +193,15 @@ def given() -> dict[str, str]:
     return {name: ("A" * 43 + "=" if kind == "fernet" else f"given-{name}") for name, kind in names.items()}
 
 
+def test_a_server_answers_to_the_name_of_its_ingress_whatever_its_address_is(tmp_path: Path) -> None:
+    host = "mlflow.example.com"
+    asked = {"mlflow_server_ingress": {"host": host}, "kubernetes_url": "http://localhost:5000"}
+    plan = render({"named": asked}, tmp_path)["named"]
+    # The Ingress itself has the name too.
+    told = [each for each in objects(plan) if each["kind"] != "Ingress" and host in json.dumps(each)]
+    assert told, [each["kind"] for each in objects(plan)]
+
+
 def test_only_named_proxies_say_who_the_client_is(plans) -> None:
     """The node port stays open beside an Ingress, and everybody may send its headers there."""
     for name, plan in plans.items():
