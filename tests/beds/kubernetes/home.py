@@ -142,7 +142,7 @@ def start(profile: str, nodes: int, port: int) -> None:
     """By role minikube, as users do it."""
     say(f"Starting the cluster {profile}")
     more = {"minikube_profile": profile, "minikube_nodes": nodes, "minikube_public_port": port}
-    more["minikube_zones"] = list(ZONES)
+    more["minikube_zones"] = list(ZONES[:nodes])
     playbook = Path(sys.executable).with_name("ansible-playbook")
     words = [str(playbook), str(ROOT / "playbooks/minikube.yml"), "-e", f"@{VARIABLES}", "-e", json.dumps(more)]
     perform(["env", f"KUBECONFIG={KUBECONFIG}", f"PATH={PATH}:{os.environ['PATH']}", *words], timeout=START_SECONDS)
