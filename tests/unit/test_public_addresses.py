@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,15 +17,20 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._check import check
 
 from tests.unit.plugins.module_utils.argument_cases import CATALOGUE, make_request
 
-ROLE = Path(__file__).resolve().parents[2] / "roles" / "mlflow_server"
+ROOT = Path(__file__).resolve().parents[2]
+ROLE = ROOT / "roles" / "mlflow_server"
+COLLECTIONS = ROOT / "playbooks" / "collections"
 
 # Runs in a process of its own: Ansible's templates and its modules do not go together in one.
 PROGRAM = """
 import json, sys
 from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar, trust_as_template
 
 role, names, cases = json.load(sys.stdin)
+# The role's filters are the collection's.
+init_plugin_loader()
 loader = DataLoader()
 variables = {}
 for folder in ("defaults", "vars"):
@@ -43,7 +49,8 @@ def role() -> dict[str, dict[str, Any]]:
     """The variables of the role, for each case."""
     request = json.dumps([str(ROLE), NAMES, CASES])
     command = [sys.executable, "-c", PROGRAM]
-    result = subprocess.run(command, input=request, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS)}
+    result = subprocess.run(command, input=request, capture_output=True, text=True, check=False, env=environment)
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout)
 
