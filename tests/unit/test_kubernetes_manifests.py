@@ -187,6 +187,25 @@ def test_a_changed_argument_rolls_the_servers_only(tmp_path: Path) -> None:
     assert names[0] != names[1], "the schema step is a Job of its own for each configuration"
 
 
+def test_another_template_is_another_job(tmp_path: Path) -> None:
+    """The template of a Job cannot change: the cluster would refuse every later run."""
+    same = {"deployment_given_secrets": given()}
+    settings = {
+        "before": {},
+        "again": {},
+        "environment": {"mlflow_server_environment": {"MLFLOW_TRACE_TIMEOUT_SECONDS": "100"}},
+        "hosts": {"mlflow_server_hosts": {"s3.example.com": "192.0.2.7"}},
+    }
+    plans = render({name: {**same, **each} for name, each in settings.items()}, tmp_path)
+    jobs = {name: plan["jobs"][0] for name, plan in plans.items()}
+    names = {name: job["metadata"]["name"] for name, job in jobs.items()}
+    assert names["again"] == names["before"]
+    assert jobs["again"]["spec"] == jobs["before"]["spec"]
+    for name in ("environment", "hosts"):
+        assert jobs[name]["spec"] != jobs["before"]["spec"]
+        assert names[name] != names["before"], name
+
+
 def given() -> dict[str, str]:
     wiring = yaml.safe_load((ROOT / "playbooks" / "vars" / "wiring.yml").read_text(encoding="utf-8"))
     names = wiring["deployment_generated_secrets"]
