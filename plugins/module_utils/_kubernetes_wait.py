@@ -17,6 +17,8 @@ IMAGE = ("ErrImageNeverPull", "ErrImagePull", "ImagePullBackOff", "InvalidImageN
 CONFIGURATION = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
 # A container that fails that often will fail again.
 RESTARTS = 2
+# What a kubelet answers, with status 200, instead of a log that its runtime does not have (kubelet, kuberuntime_container.go).
+NO_LOG = "unable to retrieve container logs for "
 
 
 @dataclass
@@ -150,6 +152,11 @@ def hopeless(seen: Seen) -> str:
                 return trouble
         return refused(seen)
     return ""
+
+
+def log(answer: str) -> str:
+    """The log in an answer of the API; empty where a kubelet says instead that there is none."""
+    return "" if answer.startswith(NO_LOG) else answer
 
 
 def last_word(seen: Seen) -> str:

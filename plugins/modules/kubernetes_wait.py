@@ -85,6 +85,8 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._last_words import la
 
 PATHS = {"Deployment": "/apis/apps/v1", "StatefulSet": "/apis/apps/v1", "Job": "/apis/batch/v1"}
 LOG_LINES = 200
+# For the log of a container that has just ended, one second apart.
+LOG_ATTEMPTS = 5
 
 
 def look(cluster: api.Cluster, namespace: str, workload: str, known: set) -> wait.Seen:
@@ -124,13 +126,22 @@ def log_of(cluster: api.Cluster, namespace: str, seen: wait.Seen, previous: bool
     texts = []
     for pod in wait.newest(seen):
         path = f"/api/v1/namespaces/{namespace}/pods/{pod['metadata']['name']}/log?tailLines={LOG_LINES}"
-        texts.append((cluster.text(path + "&previous=true") if previous else "") or cluster.text(path))
+        found = wait.log(cluster.text(path + "&previous=true")) if previous else ""
+        texts.append(found or wait.log(cluster.text(path)))
     return "\n".join(text for text in texts if text)
 
 
-def sentence(seen: wait.Seen, reason: str, log: str) -> str:
-    """What the user reads."""
-    said = last_words(log) if "ended" in reason else []
+def sentence(cluster: api.Cluster, namespace: str, seen: wait.Seen, reason: str) -> str:
+    """What the user reads: with a container that ended, what it wrote last."""
+    log = ""
+    if "ended" in reason:
+        for _time in range(LOG_ATTEMPTS):
+            log = log_of(cluster, namespace, seen, previous=True)
+            if log:
+                break
+            # A node that has just ended a container does not always have its log at once.
+            time.sleep(1)
+    said = last_words(log)
     return f"{seen.name}: {reason}{': ' + ' | '.join(said).rstrip('.') if said else ''}."
 
 
@@ -146,7 +157,7 @@ def watch(cluster: api.Cluster, params: dict[str, Any], known: set) -> dict[str,
         for each in left:
             reason = wait.hopeless(each)
             if reason and params["timeout"]:
-                return {"reason": sentence(each, reason, log_of(cluster, namespace, each, previous=True)), "log": logs}
+                return {"reason": sentence(cluster, namespace, each, reason), "log": logs}
         if time.monotonic() >= end:
             if not params["timeout"]:
                 return {"ready": False, "log": logs}

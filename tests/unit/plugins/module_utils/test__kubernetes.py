@@ -301,3 +301,15 @@ def test_the_exit_code_of_a_command(status: str, code: int) -> None:
 def test_a_command_that_failed_is_named(ended: api.Ended, end: str) -> None:
     said = api.failure({"pod": "postgres-0", "container": "postgres", "argv": ["sh", "x.sh"]}, ended)
     assert said == f"`sh x.sh` in the container postgres of the pod postgres-0 {end}"
+
+
+@pytest.mark.parametrize(
+    ("answer", "log"),
+    [
+        ("the server's last words\n", "the server's last words\n"),
+        ("", ""),
+        ("unable to retrieve container logs for containerd://4c1f", ""),
+    ],
+)
+def test_a_kubelet_without_a_log_has_no_log(answer: str, log: str) -> None:
+    assert wait.log(answer) == log
