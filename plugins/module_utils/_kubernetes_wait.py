@@ -17,7 +17,7 @@ IMAGE = ("ErrImageNeverPull", "ErrImagePull", "ImagePullBackOff", "InvalidImageN
 CONFIGURATION = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
 # A container that fails that often will fail again.
 RESTARTS = 2
-# What a kubelet answers, with status 200, instead of a log that its runtime does not have (kubelet, kuberuntime_container.go).
+# What a kubelet answers with status 200 where its runtime has no log (Kubernetes, kuberuntime_container.go).
 NO_LOG = "unable to retrieve container logs for "
 
 
