@@ -84,19 +84,19 @@ docs: venv
 
 .PHONY: benchmark
 benchmark: venv
-	python tests/benchmark/run.py $(ARGS)
+	python laboratory/benchmark/run.py $(ARGS)
 
 .PHONY: resilience
 resilience: venv
-	python -m tests.resilience $(ARGS)
+	python -m laboratory.resilience $(ARGS)
 
 .PHONY: campaign
 campaign: venv
-	python -m tests.campaign $(ARGS)
+	python -m laboratory.campaign $(ARGS)
 
 .PHONY: scalability
 scalability: venv
-	python tests/benchmark/scalability.py $(ARGS)
+	python laboratory/benchmark/scalability.py $(ARGS)
 
 .PHONY: lock
 lock:

@@ -21,7 +21,7 @@ import servers
 from conftest import HOSTILE, OWNER, SERVER, with_older_image
 from test_readiness import serving
 
-from tests.resilience import bad_clients
+from laboratory.resilience import bad_clients
 
 
 def start_server(deployment):

@@ -14,7 +14,7 @@ import pytest
 import releases
 from test_readiness import client, s3, serving  # noqa: F401 - s3 is a fixture
 
-ROUND_TRIP = Path(__file__).parents[1] / "training/round_trip.py"
+ROUND_TRIP = Path(__file__).parents[2] / "playbooks/training/round_trip.py"
 OLDEST = "2.9.2"
 
 

@@ -34,7 +34,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.responses import Response
 
-from tests.resilience import bad_clients
+from laboratory.resilience import bad_clients
 
 MLFLOW = "mlflow.server.fastapi_app:app"
 ORIGIN, HOST, RUN = "https://notebook.example", "mlflow.example", "0123456789abcdef" * 2

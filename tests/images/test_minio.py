@@ -83,7 +83,7 @@ def test_every_file_comes_back(rig, release, variables) -> None:
     python = sys.executable if release == "newest" else str(releases.mlflow(release) / "python")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "AWS_"))}
     done = subprocess.run(
-        [python, "-W", "ignore", str(ROOT / "tests/training/round_trip.py"), f"http://{rig.server.address}:5000"],
+        [python, "-W", "ignore", str(ROOT / "playbooks/training/round_trip.py"), f"http://{rig.server.address}:5000"],
         env={**kept, "MLFLOW_DISABLE_TELEMETRY": "true", "GIT_PYTHON_REFRESH": "quiet", **variables},
         capture_output=True,
         text=True,

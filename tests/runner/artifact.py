@@ -16,20 +16,19 @@ DEVELOPMENT = (
     ".config",
     ".git",
     ".venv",
+    "laboratory",
     "molecule",
     "playbooks/collections",
+    "tests",
     "tools",
 )
-# They need tests that only a checkout has.
+# They need the laboratory, which only a checkout has.
 CHECKOUT_PLAYBOOKS = ("campaign", "resilience")
-# playbooks/verify.yml runs these; no other folder of tests is of use to an installation.
-TESTS = "tests/training"
 
 
 def is_development(name: str) -> bool:
     return (
         name.startswith((*DEVELOPMENT, *(f"playbooks/{each}.yml" for each in CHECKOUT_PLAYBOOKS)))
-        or (name.startswith("tests/") and name.count("/") > 1 and not name.startswith(f"{TESTS}/"))
         or "__pycache__" in name
     )
 
@@ -66,6 +65,7 @@ def artifact() -> Counts:
         # From another folder, and with nothing of the checkout in reach.
         where = {"cwd": folder, "ANSIBLE_COLLECTIONS_PATH": str(installed)}
         counts.add(module(where))
+        counts.add(training(where))
         for playbook in sorted((ROOT / "playbooks").glob("*.yml")):
             if playbook.stem not in CHECKOUT_PLAYBOOKS:
                 counts.add(playbook_by_name(playbook.stem, where))
@@ -94,6 +94,18 @@ def module(where: dict) -> Counts:
             (answer.returncode == 0) is accepted and word in answer.stdout,
             f"{name} does not work from an installation: {(answer.stdout + answer.stderr).strip()}",
         )
+    return counts
+
+
+def training(where: dict) -> Counts:
+    """The training tests are installed, and begin: on the port of the discard service, which nothing uses."""
+    counts = Counts()
+    name = "mlops.mlflow.verify"
+    answer = output(["ansible-playbook", name, "-e", "mlflow_tracking_uri=http://127.0.0.1:9"], **where)
+    counts.check(
+        answer.returncode != 0 and "but nothing answers there" in answer.stdout,
+        f"ansible-playbook {name} does not begin from an installation: {(answer.stdout + answer.stderr).strip()}",
+    )
     return counts
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.benchmark import stores
+from laboratory.benchmark import stores
 
 SAMPLES = {
     "S3": {

@@ -19,14 +19,25 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmark.processes import StepFailed
-from tests.campaign import comparison, cycles, main, options, output, repeatability, services, statistic, steps, view
-from tests.campaign import state as state_of
-from tests.campaign.deployments import COMPOSE, KUBERNETES, Abilities, Candidate, choose, discover, obstacle
-from tests.campaign.measures import measures
-from tests.campaign.progress import Progress, clock
-from tests.campaign.state import DONE, FAILED, FILE, INTERRUPTED, State
-from tests.campaign.steps import Cycle, Step, steps_between
+from laboratory.benchmark.processes import StepFailed
+from laboratory.campaign import (
+    comparison,
+    cycles,
+    main,
+    options,
+    output,
+    repeatability,
+    services,
+    statistic,
+    steps,
+    view,
+)
+from laboratory.campaign import state as state_of
+from laboratory.campaign.deployments import COMPOSE, KUBERNETES, Abilities, Candidate, choose, discover, obstacle
+from laboratory.campaign.measures import measures
+from laboratory.campaign.progress import Progress, clock
+from laboratory.campaign.state import DONE, FAILED, FILE, INTERRUPTED, State
+from laboratory.campaign.steps import Cycle, Step, steps_between
 
 ROOT = Path(__file__).resolve().parents[2]
 ALL = Abilities(engine=True, nfs=True, contexts=("mlflow",))
@@ -367,8 +378,9 @@ def test_a_campaign_is_carried_out_by_one_process_at_a_time(tmp_path: Path) -> N
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent was killed")
 def test_what_a_killed_campaign_started_ends_with_it(tmp_path: Path) -> None:
-    program = "from tests.benchmark.processes import perform; perform(['sh', '-c', 'echo $$ > pid; sleep 600'], cwd=F)"
-    campaign = subprocess.Popen([sys.executable, "-c", program.replace("F", repr(str(tmp_path)))], cwd=ROOT)
+    imports = "from laboratory.benchmark.processes import perform"
+    program = f"{imports}; perform(['sh', '-c', 'echo $$ > pid; sleep 600'], cwd={str(tmp_path)!r})"
+    campaign = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT)
     try:
         child = int(wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip()))
     finally:
@@ -382,7 +394,7 @@ def test_an_interrupted_load_ends_at_once(tmp_path: Path) -> None:
     stubborn = "trap '' INT TERM; echo $$ > pid; while :; do sleep 0.1; done"
     # What is started in the background ignores SIGINT until it is told otherwise, as the campaign does.
     handler = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    imports = "from tests.benchmark.processes import perform"
+    imports = "from laboratory.benchmark.processes import perform"
     program = f"{handler}; {imports}; perform(['sh', '-c', {stubborn!r}], cwd=F, expendable=True)"
     campaign = subprocess.Popen(
         [sys.executable, "-c", program.replace("F", repr(str(tmp_path)))], cwd=ROOT, stderr=subprocess.DEVNULL

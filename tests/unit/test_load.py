@@ -16,14 +16,14 @@ from mlflow.exceptions import MlflowException, RestException
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
-from tests.load import content, figures
-from tests.load.attempts import count_attempts
-from tests.load.options import parse
-from tests.load.readback import summarize
-from tests.load.record import Call, Recorder, calls_file, error_class, one_line, read_calls
-from tests.load.report import problems
-from tests.load.truth import Found, Lost, Truth, Verdict, compare, truths, writes
-from tests.load.worker import share
+from laboratory.load import content, figures
+from laboratory.load.attempts import count_attempts
+from laboratory.load.options import parse
+from laboratory.load.readback import summarize
+from laboratory.load.record import Call, Recorder, calls_file, error_class, one_line, read_calls
+from laboratory.load.report import problems
+from laboratory.load.truth import Found, Lost, Truth, Verdict, compare, truths, writes
+from laboratory.load.worker import share
 
 SEED = content.seed_of("experiment", 1, 2)
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.load.record import Call, read_calls
+from laboratory.load.record import Call, read_calls
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60
@@ -92,7 +92,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def start(server: Server, folder: Path, *options: str) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.load", "--url", server.url, "--output", str(folder), *options],
+        [sys.executable, "-m", "laboratory.load", "--url", server.url, "--output", str(folder), *options],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -8,9 +8,9 @@ import re
 
 import pytest
 
-from tests.network.conditions import CONDITIONS, SERVICES
-from tests.network.main import arguments, chosen, main
-from tests.network.report import Outcome, table
+from laboratory.network.conditions import CONDITIONS, SERVICES
+from laboratory.network.main import arguments, chosen, main
+from laboratory.network.report import Outcome, table
 
 RESULT = {
     "start": 100.0,

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from laboratory.benchmark.processes import StepFailed
+from laboratory.resilience import balancer, host, main, scenario
+from laboratory.resilience.faults import SCENARIOS
+from laboratory.resilience.report import table
+from laboratory.resilience.scenario import Outcome
 from tests.beds.machine.settings import MachineSet
-from tests.benchmark.processes import StepFailed
-from tests.resilience import balancer, host, main, scenario
-from tests.resilience.faults import SCENARIOS
-from tests.resilience.report import table
-from tests.resilience.scenario import Outcome
 
 ROOT = Path(__file__).resolve().parents[2]
 DAY = balancer.parse_time("2026-03-01T00:00:00Z")

@@ -8,11 +8,11 @@ import json
 
 import pytest
 
-from tests.benchmark.cluster import restored
-from tests.benchmark.processes import StepFailed
-from tests.resilience import pods
-from tests.resilience.cluster_faults import SCENARIOS
-from tests.resilience.main import arguments
+from laboratory.benchmark.cluster import restored
+from laboratory.benchmark.processes import StepFailed
+from laboratory.resilience import pods
+from laboratory.resilience.cluster_faults import SCENARIOS
+from laboratory.resilience.main import arguments
 
 
 @pytest.fixture
@@ -51,10 +51,10 @@ def test_what_cannot_be_chosen_is_refused(record, names, asked, found) -> None:
 
 
 def test_scenarios_are_those_of_a_cluster(capsys) -> None:
-    assert arguments([], SCENARIOS, "tests.resilience.cluster").scenarios == list(SCENARIOS)
+    assert arguments([], SCENARIOS, "laboratory.resilience.cluster").scenarios == list(SCENARIOS)
     with pytest.raises(SystemExit):
-        arguments(["--scenarios", "cut-zone"], SCENARIOS, "tests.resilience.cluster")
-    assert "python -m tests.resilience.cluster" in capsys.readouterr().err
+        arguments(["--scenarios", "cut-zone"], SCENARIOS, "laboratory.resilience.cluster")
+    assert "python -m laboratory.resilience.cluster" in capsys.readouterr().err
 
 
 def test_an_object_is_applied_as_it_was() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.training import support
+from playbooks.training import support
 
 
 @pytest.fixture(autouse=True)
