@@ -14,13 +14,18 @@ from urllib.parse import urlsplit
 from ansible_collections.mlops.mlflow.plugins.module_utils._arguments import Resolved, closest, show
 from ansible_collections.mlops.mlflow.plugins.module_utils._catalogue import Catalogue
 from ansible_collections.mlops.mlflow.plugins.module_utils._findings import Finding, make_finding
-from ansible_collections.mlops.mlflow.plugins.module_utils._rules_database import in_paths, is_host, is_loopback
+from ansible_collections.mlops.mlflow.plugins.module_utils._rules_shared import (
+    ENDPOINTS,
+    in_paths,
+    is_host,
+    is_loopback,
+    workspaces_enabled,
+)
 from ansible_collections.mlops.mlflow.plugins.module_utils._uris import has_password, uri_scheme
 
 BUCKET_SCHEMES = frozenset(("s3", "gs", "r2", "b2", "oss"))
 # For MLflow's own bookkeeping; never places where artifacts are kept.
 INTERNAL_SCHEMES = frozenset(("runs", "models"))
-ENDPOINTS = ("MLFLOW_S3_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 
 
 def local_path(text: str) -> str | None:
@@ -119,15 +124,6 @@ def check_artifacts_only(resolved: Resolved) -> list[Finding]:
             )
         )
     return findings
-
-
-def workspaces_enabled(resolved: Resolved) -> bool:
-    """The flag, or the variable that MLflow reads by itself where the flag is not given."""
-    if "enable_workspaces" not in resolved.release.options:
-        return False
-    if resolved.values["enable_workspaces"].source == "argument":
-        return bool(resolved.value("enable_workspaces"))
-    return resolved.switch("MLFLOW_ENABLE_WORKSPACES")
 
 
 def check_root(resolved: Resolved, root: str, serve: bool) -> list[Finding]:

@@ -7,12 +7,17 @@
 
 from __future__ import annotations
 
-import ipaddress
-import posixpath
 import re
 
 from ansible_collections.mlops.mlflow.plugins.module_utils._arguments import Resolved, closest, show
 from ansible_collections.mlops.mlflow.plugins.module_utils._findings import Finding, make_finding
+from ansible_collections.mlops.mlflow.plugins.module_utils._rules_shared import (
+    LIBPQ_VALUES,
+    in_paths,
+    is_host,
+    is_loopback,
+    worker_count,
+)
 from ansible_collections.mlops.mlflow.plugins.module_utils._uris import (
     DatabaseUri,
     database_identity,
@@ -106,18 +111,7 @@ LIBPQ_PARAMETERS = frozenset(
         "load_balance_hosts",
     ]
 )
-# What libpq takes as values; where it knows a few words only, or a whole number, anything else refuses the connection.
-LIBPQ_VALUES = {
-    "sslmode": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
-    "gssencmode": ("disable", "prefer", "require"),
-    "channel_binding": ("disable", "prefer", "require"),
-    "sslnegotiation": ("postgres", "direct"),
-    "sslcertmode": ("disable", "allow", "require"),
-    "load_balance_hosts": ("disable", "random"),
-    "target_session_attrs": ("any", "read-write", "read-only", "primary", "standby", "prefer-standby"),
-    "ssl_min_protocol_version": ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"),
-    "ssl_max_protocol_version": ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"),
-}
+# Those for which it takes a whole number only. LIBPQ_VALUES has those for which it knows a few words only.
 LIBPQ_NUMBERS = frozenset(
     (
         "connect_timeout",
@@ -164,36 +158,6 @@ LIBPQ_ALWAYS = {
     "PGHOSTADDR": "it replaces the address of the host",
     "PGSYSCONFDIR": "it names the directory of the service file",
 }
-
-LOOPBACK = frozenset(("localhost", "127.0.0.1", "::1", "0.0.0.0", "::"))
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is the machine (here: the container) itself."""
-    return host.lower().rstrip(".") in LOOPBACK or host.startswith("127.") or host.lower().endswith(".localhost")
-
-
-def is_host(host: str) -> bool:
-    """A host name (underscores allowed, as Compose services have them) or an address without brackets."""
-    try:
-        ipaddress.ip_address(host.split("%", 1)[0])
-        return True
-    except ValueError:
-        pass
-    if re.fullmatch(r"[\d.]+", host):
-        return False
-    label = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
-    return len(host) <= 253 and bool(re.fullmatch(rf"{label}(\.{label})*\.?", host))
-
-
-def in_paths(path: str, parents: tuple[str, ...]) -> bool:
-    """Whether a path lies on one of the given mounts."""
-    path = posixpath.normpath(path)
-    for parent in parents:
-        parent = posixpath.normpath(parent)
-        if path == parent or path.startswith(parent.rstrip("/") + "/"):
-            return True
-    return False
 
 
 def check_databases(resolved: Resolved) -> list[Finding]:
@@ -616,12 +580,6 @@ def decided_by_variable(resolved: Resolved, label: str, uri: DatabaseUri, variab
     """Whether a missing part of the backend store's URI is filled in by libpq's variable: that is reported once."""
     backend = label == resolved.label("backend_store_uri")
     return backend and uri.dialect == "postgresql" and bool(resolved.environment.get(variable))
-
-
-def worker_count(resolved: Resolved) -> int:
-    """The number of worker processes of one replica; MLflow's own default is 4."""
-    text = str(resolved.value("workers") or "")
-    return max(1, int(text)) if re.fullmatch(r"\d+", text) else 4
 
 
 def check_connection_budget(resolved: Resolved, backend: str | None) -> list[Finding]:

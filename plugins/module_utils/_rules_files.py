@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible_collections.mlops.mlflow.plugins.module_utils._arguments import Resolved, show
 from ansible_collections.mlops.mlflow.plugins.module_utils._findings import Finding, make_finding
-from ansible_collections.mlops.mlflow.plugins.module_utils._rules_database import in_paths
+from ansible_collections.mlops.mlflow.plugins.module_utils._rules_shared import in_paths
 from ansible_collections.mlops.mlflow.plugins.module_utils._uris import parse_database_uri
 
 # Words of the web servers that name what they read. What they write (sockets, process numbers) is not meant.

@@ -13,7 +13,13 @@ from urllib.parse import urlsplit
 
 from ansible_collections.mlops.mlflow.plugins.module_utils._arguments import Resolved, show
 from ansible_collections.mlops.mlflow.plugins.module_utils._findings import Finding, make_finding
-from ansible_collections.mlops.mlflow.plugins.module_utils._rules_database import in_paths, is_host, is_loopback
+from ansible_collections.mlops.mlflow.plugins.module_utils._rules_shared import (
+    host_allowed,
+    in_paths,
+    is_host,
+    is_loopback,
+    split_list,
+)
 
 # The hosts that pass without any configuration.
 DEFAULT_HOSTS = (
@@ -102,10 +108,6 @@ def check_server_options(resolved: Resolved) -> list[Finding]:
     if workers is not None and not re.fullmatch(r"0*[1-9]\d*", str(workers)):
         findings.append(make_finding("workers-invalid", label, f"{show(workers)} is not a positive integer"))
     return findings
-
-
-def split_list(text: str) -> list[str]:
-    return [entry.strip() for entry in text.split(",")]
 
 
 def check_security(resolved: Resolved) -> list[Finding]:
@@ -281,13 +283,6 @@ def host_remedy(entry: str) -> str | None:
 
 def local_only(hosts: list[str]) -> bool:
     return all(re.match(r"(localhost|127\.|\[::1\]|0\.0\.0\.0)", host) for host in hosts)
-
-
-def host_allowed(header: str, hosts: list[str]) -> bool:
-    """MLflow's own comparison of a Host header with the list."""
-    if "*" in hosts:
-        return True
-    return any(fnmatch.fnmatchcase(header, host) if "*" in host else header == host for host in hosts)
 
 
 def origin_allowed(origin: str, host: str, origins: list[str]) -> bool:

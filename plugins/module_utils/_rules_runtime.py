@@ -19,12 +19,13 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._arguments import (
 )
 from ansible_collections.mlops.mlflow.plugins.module_utils._catalogue import Catalogue, describe_lives
 from ansible_collections.mlops.mlflow.plugins.module_utils._findings import Finding, make_finding
-from ansible_collections.mlops.mlflow.plugins.module_utils._rules_artifacts import workspaces_enabled
-from ansible_collections.mlops.mlflow.plugins.module_utils._rules_database import (
+from ansible_collections.mlops.mlflow.plugins.module_utils._rules_shared import (
     LIBPQ_VALUES,
+    host_allowed,
+    split_list,
     worker_count,
+    workspaces_enabled,
 )
-from ansible_collections.mlops.mlflow.plugins.module_utils._rules_network import host_allowed, split_list
 from ansible_collections.mlops.mlflow.plugins.module_utils._secret_values import is_secret
 from ansible_collections.mlops.mlflow.plugins.module_utils._uris import has_password
 

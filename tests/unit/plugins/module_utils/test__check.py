@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
+from ansible_collections.mlops.mlflow.plugins.module_utils import _check
 from ansible_collections.mlops.mlflow.plugins.module_utils._check import check
 from ansible_collections.mlops.mlflow.plugins.module_utils._findings import FINDINGS
 
@@ -155,3 +157,10 @@ def test_every_code_is_documented(code):
     assert entry["meaning"].endswith(".")
     assert entry["why"].endswith(".")
     assert not entry["remedy"].endswith(".")
+
+
+@pytest.mark.parametrize("path", sorted(Path(_check.__file__).parent.glob("_rules_*.py")), ids=lambda path: path.stem)
+def test_rules_of_one_subject_import_none_of_another(path):
+    """What several of them need is in _rules_shared.py, so that each file can be read by itself."""
+    imported = set(re.findall(r"\b_rules_\w+", path.read_text(encoding="utf-8")))
+    assert imported <= {"_rules_shared"}
