@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir() if path.is_dir())
@@ -188,6 +189,33 @@ def test_readme_has_the_generated_block(role: str) -> None:
     assert readme.count("<!-- BEGIN_ANSIBLE_DOCS -->\n") == readme.count("<!-- END_ANSIBLE_DOCS -->\n") == 1
     for name in options(role):
         assert f"`{name}`" in readme, f"{name} is not in the README: run `make docs`"
+
+
+def example(role: str) -> dict:
+    """The variables that the example of a README sets, in an inventory or for the role of a play."""
+    text = (ROOT / "roles" / role / "README.md").read_text(encoding="utf-8").partition("\n## Example\n")[2]
+    found = yaml.safe_load(re.search(r"```yaml\n(.*?)```", text, re.DOTALL)[1])
+    entry = found if isinstance(found, dict) else found[0]["roles"][0]
+    return {name: value for name, value in entry.items() if name != "role"}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_readme_has_an_example_of_what_a_user_may_set(role: str) -> None:
+    documented = {name: option for each in ROLES for name, option in options(each).items()}
+    decided = {
+        name
+        for path in (ROOT / "playbooks/vars").glob("*.yml")
+        for key, value in load(path).items()
+        if key.startswith("wiring_decides")
+        for name in value
+    }
+    given = example(role)
+    assert set(given) & set(options(role))
+    # In a play of one's own a role takes all of its variables.
+    assert not set(given) & decided or set(given) <= set(options(role))
+    for name, value in given.items():
+        checked = ArgumentSpecValidator({name: documented[name]}).validate({name: value})
+        assert not checked.error_messages, checked.error_messages
 
 
 @pytest.mark.parametrize("role", ROLES)
