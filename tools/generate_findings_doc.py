@@ -2,10 +2,10 @@
 # Copyright: (c) 2026, the mlops.mlflow contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make docs/findings.md from the tables of findings in the code.
+"""Make docs/findings.md and plugins/module_utils/_guard_codes.py from the two tables of findings in the code.
 
-tools/generate_findings_doc.py            write the page
-tools/generate_findings_doc.py --check    exit with 1 if the page is not what the code says
+tools/generate_findings_doc.py            write them
+tools/generate_findings_doc.py --check    exit with 1 if one of them is not what the code says
 """
 
 from __future__ import annotations
@@ -16,21 +16,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "findings.md"
+CODES = ROOT / "plugins" / "module_utils" / "_guard_codes.py"
 
 # The two programs that report findings, in the order in which a deployment meets them.
 SOURCES = {
-    "The check of the arguments": (
-        ROOT / "plugins" / "module_utils" / "_findings.py",
-        "`mlops.mlflow.mlflow_server_args` looks at options, environment variables and their changes before "
-        "anything else "
-        "happens. It connects to nothing. An error is accepted knowingly with `accept: [code]`.",
-    ),
-    "The guard": (
-        ROOT / "guard" / "mlflow_guard" / "findings.py",
-        "`mlflow-guard` in the server's image looks at the live database and artifact store, carries out the "
-        "schema step, "
-        "and stands before every start of a server.",
-    ),
+    "check": ROOT / "plugins" / "module_utils" / "_findings.py",
+    "guard": ROOT / "guard" / "mlflow_guard" / "findings.py",
 }
 
 HEAD = """\
@@ -38,12 +29,52 @@ HEAD = """\
 # Findings
 
 Every refusal and every warning has a code that stays the same from release to release. An **error** stops the
-deployment before anything is changed; a **warning** is shown and the deployment goes on. All findings of one run come
-together. Search this page for the code that you were shown.
+deployment; a **warning** is shown and the deployment goes on. All findings of one run come together. Search this page
+for the code that you were shown. Two programs find them, and the same code means the same in both:
+
+- The **check** of the arguments, `mlops.mlflow.mlflow_server_args`, looks at options, environment variables and their
+  changes before anything else happens. It connects to nothing.
+- The **guard**, `mlflow-guard` in the server's image, looks at the live database and artifact store, carries out the
+  schema step, and stands before every start of a server ([guard.md](guard.md)).
+
+## To accept a finding
+
+`mlflow_server_accept: [schema-emptied]` goes on in spite of a finding. The role gives the codes to the check, and
+those of the guard to the schema step; alone, the module has the option `accept` and the guard `--accept CODE`. The
+last column of the table says what may be accepted:
+
+| word | meaning |
+|---|---|
+| yes | the error is accepted: the check goes on, the guard makes a warning of it |
+| never | going on would damage data or start a server that cannot work; such a code in the list is itself refused |
+| not needed | it is a warning, which stops nothing |
+
+A code that does not exist is refused with the nearest one. Answers and logs of earlier releases have underscores in
+the codes of the guard, such as `schema_emptied`; it is the same code.
+
+## All codes
+
+"Worth another try" is said of what may go away by itself; the guard then exits with 4.
+
+| code | found by | meaning, and why it matters | what to do | accept |
+|---|---|---|---|---|
 """
 
+CODES_HEAD = '''\
+# Copyright: (c) 2026, the mlops.mlflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: this file is part of the collection and can change at any time.
 
-def load_table(path: Path) -> dict[str, dict[str, str]]:
+"""The codes of the guard, and whether each may be accepted. Made by tools/generate_findings_doc.py; do not edit."""
+
+from __future__ import annotations
+
+GUARD_CODES = {
+'''
+
+
+def load_table(path: Path) -> dict[str, dict]:
     """The dictionary FINDINGS of a file, without importing the package around it."""
     spec = importlib.util.spec_from_file_location("findings_table", path)
     module = importlib.util.module_from_spec(spec)
@@ -51,53 +82,65 @@ def load_table(path: Path) -> dict[str, dict[str, str]]:
     return module.FINDINGS
 
 
-def capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+def sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
 
 
-def render() -> str:
+def accepted(program: str, entry: dict) -> str:
+    """Whether the program accepts it. The check takes any of its errors, but those about the list itself."""
+    if entry["severity"] == "warning":
+        return "not needed"
+    return "yes" if entry.get("acceptable", program == "check") else "never"
+
+
+def joined(parts: dict[str, str], between: str = " ") -> str:
+    """One text, or the text of each program where they differ."""
+    if len(set(parts.values())) == 1:
+        return next(iter(parts.values()))
+    return between.join(f"*{program}*: {text}" for program, text in parts.items())
+
+
+def row(code: str, entries: dict[str, dict]) -> str:
+    """The line of one code. Where both programs have it, the meaning is the same."""
+    found_by = ", ".join(
+        f"{program}: {entry['severity']}{' (worth another try)' if entry.get('retry') else ''}"
+        for program, entry in entries.items()
+    )
+    meaning = next(iter(entries.values()))["meaning"]
+    why = joined({program: entry["why"] for program, entry in entries.items()})
+    remedy = joined({program: sentence(entry["remedy"]) for program, entry in entries.items()})
+    accept = joined({program: accepted(program, entry) for program, entry in entries.items()}, ", ")
+    if code.startswith("accept-"):
+        accept = "never"
+    cells = [f"`{code}`", found_by, f"{meaning} {why}", remedy, accept]
+    return "| " + " | ".join(cells) + " |\n"
+
+
+def render_page(tables: dict[str, dict]) -> str:
     """The whole page."""
-    parts = [HEAD]
-    for title, (path, introduction) in SOURCES.items():
-        if not path.exists():
-            continue
-        table = load_table(path)
-        parts.append(f"## {title}\n\n{introduction}\n")
-        for severity in ("error", "warning"):
-            codes = [code for code in table if table[code]["severity"] == severity]
-            if not codes:
-                continue
-            parts.append(f"### {title}: {severity}s\n")
-            for code in codes:
-                entry = table[code]
-                remarks = []
-                if entry.get("retry"):
-                    remarks.append("It may go away by itself; the guard exits with 4 and may be run again.")
-                if entry.get("acceptable"):
-                    remarks.append(f"`--accept {code}` turns it into a warning.")
-                lines = [
-                    f"#### `{code}`\n",
-                    f"{entry['meaning']}\n",
-                    f"- **Why it matters**: {entry['why']}",
-                    f"- **What to do**: {capital(entry['remedy']).rstrip('.')}.",
-                ]
-                if remarks:
-                    lines.append(f"- **Note**: {' '.join(remarks)}")
-                parts.append("\n".join(lines) + "\n")
-    return "\n".join(parts)
+    codes = sorted({code for table in tables.values() for code in table})
+    return HEAD + "".join(
+        row(code, {program: table[code] for program, table in tables.items() if code in table}) for code in codes
+    )
+
+
+def render_codes(table: dict[str, dict]) -> str:
+    """The module of the check's that knows the guard's codes; the two programs do not run in the same place."""
+    words = {"yes": "acceptable", "never": "never", "not needed": "warning"}
+    lines = [f'    "{code}": "{words[accepted("guard", table[code])]}",\n' for code in sorted(table)]
+    return CODES_HEAD + "".join(lines) + "}\n"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="compare instead of write")
     arguments = parser.parse_args()
-    text = render()
-    if not arguments.check:
-        PAGE.parent.mkdir(exist_ok=True)
-        PAGE.write_text(text, encoding="utf-8")
-        return
-    if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text:
-        raise SystemExit(f"{PAGE} is not what the code says; run tools/generate_findings_doc.py")
+    tables = {program: load_table(path) for program, path in SOURCES.items()}
+    for path, text in {PAGE: render_page(tables), CODES: render_codes(tables["guard"])}.items():
+        if not arguments.check:
+            path.write_text(text, encoding="utf-8")
+        elif not path.exists() or path.read_text(encoding="utf-8") != text:
+            raise SystemExit(f"{path} is not what the code says; run tools/generate_findings_doc.py")
 
 
 if __name__ == "__main__":

@@ -37,6 +37,28 @@ class Problem(Exception):
         return bool(FINDINGS[self.finding["code"]].get("retry"))
 
 
+def acceptable(code: str) -> bool:
+    """Whether somebody may go on in spite of it."""
+    return bool(FINDINGS[code].get("acceptable"))
+
+
+def check_accepted(codes: tuple[str, ...], argument: str) -> list[dict]:
+    """What is wrong with codes that are to be accepted. That of a warning, which stops nothing, may be among them."""
+    import difflib
+
+    found = []
+    for code in codes:
+        if code not in FINDINGS:
+            meant = code.lower().replace("_", "-")
+            nearest = difflib.get_close_matches(meant, FINDINGS, n=1, cutoff=0)[0]
+            remedy = f"write {nearest}, which is the nearest one"
+            found.append(finding("accept-unknown", argument, f"{code!r} is not a code of a finding", remedy))
+        elif FINDINGS[code]["severity"] == "error" and not acceptable(code):
+            remedy = f"take it out, and {FINDINGS[code]['remedy']}"
+            found.append(finding("accept-never", argument, f"{code} can never be accepted", remedy))
+    return found
+
+
 class Answer:
     """What a command says in the end."""
 
@@ -49,7 +71,7 @@ class Answer:
 
     def add(self, new: dict) -> None:
         """Keep a finding; an error that was accepted by its code becomes a warning."""
-        if new["code"] in self.accept and FINDINGS[new["code"]].get("acceptable") and new["severity"] == "error":
+        if new["code"] in self.accept and acceptable(new["code"]) and new["severity"] == "error":
             new = {**new, "severity": "warning", "accepted": True}
         if new not in self.findings:
             self.findings.append(new)
@@ -67,7 +89,7 @@ class Answer:
             return FINE
         if "unexpected" in codes:
             return UNEXPECTED
-        if codes & {"configuration", "secret_unreadable", "argv_overrides"}:
+        if any(FINDINGS[code].get("usage") for code in codes):
             return USAGE
         return UNREACHABLE if all(FINDINGS[code].get("retry") for code in codes) else REFUSED
 

@@ -139,7 +139,7 @@ def _schema(config, arguments, answer):
         waits = (
             answer.exit_code == UNREACHABLE
             and not answer.changed
-            and not any(each["code"] == "lock_busy" for each in answer.errors)
+            and not any(each["code"] == "lock-busy" for each in answer.errors)
         )
         if not waits or time.monotonic() >= end:
             return answer
@@ -150,18 +150,17 @@ def _schema(config, arguments, answer):
 
 def run(arguments: argparse.Namespace, child=None):
     """Run one command and return its answer. `child` is this side of the supervisor's fork, for `serve`."""
-    from mlflow_guard.answer import Answer, Problem
-    from mlflow_guard.findings import FINDINGS
+    from mlflow_guard.answer import Answer, Problem, check_accepted
 
     accept = tuple(getattr(arguments, "accept", ()))
     answer = Answer(arguments.command, accept)
     try:
         if child is not None and child.problem is not None:
             raise child.problem
-        for code in accept:
-            if not FINDINGS.get(code, {}).get("acceptable"):
-                possible = ", ".join(sorted(name for name, each in FINDINGS.items() if each.get("acceptable")))
-                raise Problem("configuration", "--accept", f"{code} cannot be accepted", f"use one of {possible}")
+        for each in check_accepted(accept, "--accept"):
+            answer.add(each)
+        if answer.errors:
+            return answer
         if arguments.command == "selftest":
             from mlflow_guard import selftest
 

@@ -22,9 +22,9 @@ PORTS = {"postgresql": 5432, "mysql": 3306}
 POSTGRES_DRIVER = "postgresql+psycopg2"
 
 
-def wrong(argument: str, found: str, remedy: str = "") -> Problem:
+def wrong(argument: str, found: str, remedy: str = "", code: str = "configuration") -> Problem:
     """A mistake in the configuration."""
-    return Problem("configuration", argument, found, remedy)
+    return Problem(code, argument, found, remedy)
 
 
 def read_secret(argument: str, path: str) -> str:
@@ -32,14 +32,14 @@ def read_secret(argument: str, path: str) -> str:
     try:
         secret = Path(path).read_bytes().decode()
     except OSError as error:
-        raise Problem("secret_unreadable", argument, f"the file {path} cannot be read: {error.strerror}") from None
+        raise Problem("secret-unreadable", argument, f"the file {path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise Problem("secret_unreadable", argument, f"the file {path} is not UTF-8 text") from None
+        raise Problem("secret-unreadable", argument, f"the file {path} is not UTF-8 text") from None
     secret = secret.removesuffix("\n")
     if not secret:
-        raise Problem("secret_unreadable", argument, f"the file {path} is empty")
+        raise Problem("secret-unreadable", argument, f"the file {path} is empty")
     if "\n" in secret or "\0" in secret:
-        raise Problem("secret_unreadable", argument, f"the file {path} has more than one line")
+        raise Problem("secret-unreadable", argument, f"the file {path} has more than one line")
     return secret
 
 
@@ -163,20 +163,24 @@ def _database(source: Any, name: str, kind: str) -> Database:
     drivername = _text(source, "drivername", name)
     dialect = drivername.split("+")[0]
     if dialect not in ("postgresql", "mysql", "mariadb", "sqlite"):
-        raise wrong(f"{name}.drivername", f"{drivername!r} is not postgresql+psycopg2, mysql+pymysql or sqlite")
+        found = f"{drivername!r} is not postgresql+psycopg2, mysql+pymysql or sqlite"
+        raise wrong(f"{name}.drivername", found, code="database-scheme-unsupported")
     if drivername == "postgresql":
         drivername = POSTGRES_DRIVER
     database = _text(source, "database", name, "")
     if not database or database == ":memory:":
-        raise wrong(f"{name}.database", f"a name is needed and {database!r} was found")
+        code = "database-in-memory" if database else "database-name-missing"
+        raise wrong(f"{name}.database", f"a name is needed and {database!r} was found", code=code)
     if dialect == "sqlite" and not database.startswith("/"):
-        raise wrong(f"{name}.database", f"{database!r} is not an absolute path")
+        raise wrong(f"{name}.database", f"{database!r} is not an absolute path", code="sqlite-relative-path")
     host = _text(source, "host", name, "")
     if dialect != "sqlite" and (not host or host != host.strip()):
-        raise wrong(f"{name}.host", f"a host name is needed and {host!r} was found")
+        code = "database-host-invalid" if host else "database-host-missing"
+        raise wrong(f"{name}.host", f"a host name is needed and {host!r} was found", code=code)
     port = source.get("port")
     if port is not None and (isinstance(port, bool) or not isinstance(port, int) or not 0 < port < 65536):
-        raise wrong(f"{name}.port", f"a number from 1 to 65535 is needed and {port!r} was found")
+        found = f"a number from 1 to 65535 is needed and {port!r} was found"
+        raise wrong(f"{name}.port", found, code="database-port-invalid")
     query = source.get("query") or {}
     if not isinstance(query, dict) or not all(isinstance(value, str) for value in query.values()):
         raise wrong(f"{name}.query", "a mapping of texts is needed")
@@ -196,7 +200,8 @@ def _artifacts(source: Any) -> Artifacts:
     if mode == "direct" and not destination:
         key, destination = "destination", _text(source, "destination", "artifacts", "")
     if not destination.strip():
-        raise wrong(f"artifacts.{key}", "it is empty, and MLflow would use a directory inside the container")
+        found = "it is empty, and MLflow would use a directory inside the container"
+        raise wrong(f"artifacts.{key}", found, code="artifacts-destination-missing")
     endpoint = _text(source, "endpoint_url", "artifacts", "") or os.environ.get("MLFLOW_S3_ENDPOINT_URL", "")
     return Artifacts(mode, destination, endpoint, f"artifacts.{key}")
 
@@ -214,21 +219,21 @@ def option_values(argv: tuple[str, ...] | list[str], *names: str) -> list[str]:
 def _check_argv(argv: tuple[str, ...], artifacts: Artifacts) -> None:
     for option in STORE_OPTIONS:
         if option_values(argv, option):
-            raise Problem("argv_overrides", "argv", f"{option} is given")
+            raise Problem("argv-overrides", "argv", f"{option} is given")
     option = "--artifacts-destination" if artifacts.mode == "proxied" else "--default-artifact-root"
     for value in option_values(argv, option):
         if value.rstrip("/") != artifacts.destination.rstrip("/"):
             raise Problem(
-                "argv_overrides", "argv", f"{option} {value} differs from {artifacts.argument} {artifacts.destination}"
+                "argv-overrides", "argv", f"{option} {value} differs from {artifacts.argument} {artifacts.destination}"
             )
     if artifacts.mode == "proxied":
         for value in option_values(argv, "--default-artifact-root"):
             if not value.startswith("mlflow-artifacts:"):
                 raise Problem(
-                    "argv_overrides", "argv", f"--default-artifact-root {value} is given in artifact mode proxied"
+                    "argv-overrides", "argv", f"--default-artifact-root {value} is given in artifact mode proxied"
                 )
         if "--no-serve-artifacts" in argv:
-            raise Problem("argv_overrides", "argv", "--no-serve-artifacts is given in artifact mode proxied")
+            raise Problem("argv-overrides", "argv", "--no-serve-artifacts is given in artifact mode proxied")
 
 
 def _files(source: dict, key: str) -> dict[str, str]:

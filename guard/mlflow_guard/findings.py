@@ -3,20 +3,100 @@
 """What every finding of the guard means and what to do about it: plain data, of which the docs can be made.
 
 `severity` is error (the command refuses) or warning. `retry` marks an error that may go away by itself: exit code 4.
-`acceptable` marks an error that `--accept CODE` may turn into a warning, because nothing is damaged by going on.
-`remedy` is the second half of a sentence: it follows what was found.
+`usage` marks one of the command line, the configuration or the environment: exit code 2. `acceptable` marks an error
+that `--accept CODE` may turn into a warning, because nothing is damaged by going on. `remedy` is the second half of a
+sentence: it follows what was found. A code that the collection's check of the arguments has too means the same there.
 """
 
 FINDINGS = {
     # Configuration and image
+    "accept-unknown": {
+        "severity": "error",
+        "usage": True,
+        "meaning": "A code that is to be accepted does not exist.",
+        "why": "A misspelt code would accept nothing, and the refusal that it was meant for would come as a surprise.",
+        "remedy": "write the code as the refusal prints it",
+    },
+    "accept-never": {
+        "severity": "error",
+        "usage": True,
+        "meaning": "A code is to be accepted that can never be accepted.",
+        "why": "Going on in spite of it would damage data or start a server that cannot work.",
+        "remedy": "do what its own refusal says instead",
+    },
     "configuration": {
         "severity": "error",
+        "usage": True,
         "meaning": "The guard's configuration file or a command option is missing or wrong.",
         "why": "The guard never guesses which database or store is meant.",
         "remedy": "correct it and deploy again",
     },
-    "secret_unreadable": {
+    "environment-value-invalid": {
         "severity": "error",
+        "usage": True,
+        "meaning": "The value of an environment variable is none that its reader takes.",
+        "why": "The guard does not guess what was meant.",
+        "remedy": "correct the value",
+    },
+    "database-scheme-unsupported": {
+        "severity": "error",
+        "usage": True,
+        "meaning": "The scheme is none that MLflow has a store for.",
+        "why": "The guard knows PostgreSQL, MySQL, MariaDB and SQLite.",
+        "remedy": "use postgresql+psycopg2, mysql+pymysql or sqlite as the drivername",
+    },
+    "database-name-missing": {
+        "severity": "error",
+        "usage": True,
+        "meaning": "No database is named.",
+        "why": "The client library would take one of another name.",
+        "remedy": "name the database",
+    },
+    "database-in-memory": {
+        "severity": "error",
+        "usage": True,
+        "meaning": "The store is an SQLite database in memory.",
+        "why": "Each worker has its own and all are lost at restart.",
+        "remedy": "use a database server, or a file on a mounted volume",
+    },
+    "sqlite-relative-path": {
+        "severity": "error",
+        "usage": True,
+        "meaning": "The SQLite file is relative to the working directory.",
+        "why": "In a container that is a layer which is lost with it.",
+        "remedy": "use a database server, or an absolute path on a mount",
+    },
+    "database-host-missing": {
+        "severity": "error",
+        "usage": True,
+        "meaning": "The database's host is not named.",
+        "why": "The client library would take a socket inside the container.",
+        "remedy": "name the host",
+    },
+    "database-host-invalid": {
+        "severity": "error",
+        "usage": True,
+        "meaning": "The database's host is not a host name or address.",
+        "why": "No connection can be made.",
+        "remedy": "correct the host",
+    },
+    "database-port-invalid": {
+        "severity": "error",
+        "usage": True,
+        "meaning": "The database's port is not a port.",
+        "why": "No connection can be made.",
+        "remedy": "use a number from 1 to 65535",
+    },
+    "artifacts-destination-missing": {
+        "severity": "error",
+        "usage": True,
+        "meaning": "Nothing says where artifacts go to.",
+        "why": "MLflow would keep them in a directory of the container: lost with it, and different in each replica.",
+        "remedy": "name the destination",
+    },
+    "secret-unreadable": {
+        "severity": "error",
+        "usage": True,
         "meaning": "A file that holds a password or another secret is missing, unreadable, empty or has several lines.",
         "why": (
             "Secrets reach the processes as files only; a password of several lines cannot stand in a password file of "
@@ -24,24 +104,26 @@ FINDINGS = {
         ),
         "remedy": "mount a readable file with the secret in one line",
     },
-    "stored_secrets_unreadable": {
+    "stored-secrets-unreadable": {
         "severity": "error",
         "acceptable": True,
         "meaning": "The database holds secrets that no given passphrase or key decrypts.",
         "why": "MLflow starts, and fails when somebody needs them: API keys of the AI gateway, or secrets of webhooks.",
         "remedy": (
             "give the value with which they were stored, or give it in previous_secrets (deployment_previous_secrets) "
-            "to have them encrypted with the new one"
+            "to have them encrypted with the new one, or accept stored-secrets-unreadable (mlflow_server_accept) to "
+            "give them up"
         ),
     },
-    "stored_secrets_former": {
+    "stored-secrets-former": {
         "severity": "error",
         "meaning": "The database holds secrets that are encrypted with the former passphrase or key.",
         "why": "The server gets the new one and could not decrypt them.",
         "remedy": "run the schema step in a mode that changes something (mlflow_server_schema=initialize)",
     },
-    "argv_overrides": {
+    "argv-overrides": {
         "severity": "error",
+        "usage": True,
         "meaning": "The arguments of `mlflow server` name another store than the one that the guard checks.",
         "why": (
             "A command line option wins over the environment, so the server would open a database or a store that "
@@ -49,86 +131,92 @@ FINDINGS = {
         ),
         "remedy": "remove the option from the arguments and set the store in the deployment's own variables",
     },
-    "mlflow_unreadable": {
+    "mlflow-unreadable": {
         "severity": "error",
         "meaning": "MLflow or its migration scripts cannot be found in this image.",
         "why": "Without them nobody knows which schema this image needs.",
         "remedy": "use an image that has MLflow's server packages, or check PYTHONPATH",
     },
-    "import_failed": {
+    "import-failed": {
         "severity": "error",
         "meaning": "A Python package, or a file, that the server needs is missing in the image or cannot be loaded.",
         "why": "MLflow notices most of them only while it serves, some by restarting its workers without end.",
         "remedy": "build the image again with this package",
     },
-    "code_unknown": {
+    "code-unknown": {
         "severity": "warning",
         "meaning": "This image's MLflow has other code where the guard's web server takes a shorter way.",
         "why": "What is passed by there might refuse, count or change something, so MLflow's own, slower way is used.",
         "remedy": "nothing is needed; an image with the release that the guard was written for is faster",
     },
-    "structure_unknown": {
+    "structure-unknown": {
         "severity": "warning",
         "meaning": "This image's MLflow is newer than the guard's list of tables for each revision.",
         "why": "Then only the revision is compared, and the tables of the newest revision that the list knows.",
         "remedy": "use a newer release of the guard when there is one",
     },
     # Reaching a database
-    "driver_missing": {
+    "database-driver-missing": {
         "severity": "error",
-        "meaning": "The Python driver of the database is not in this image, or SQLAlchemy does not know it.",
-        "why": "A typing error, or an image made for another database. `postgresql` alone means psycopg2 here.",
+        "meaning": "The driver is not among those that the image holds.",
+        "why": "An image made for another database. `postgresql` alone means psycopg2 here.",
         "remedy": "use postgresql+psycopg2, mysql+pymysql or sqlite as the drivername, with its package in the image",
     },
-    "database_host_unknown": {
+    "database-driver-unknown": {
+        "severity": "error",
+        "meaning": "SQLAlchemy has no such driver, or it is an asynchronous one.",
+        "why": "Often a typing error. The server would stop when it builds its engine.",
+        "remedy": "use postgresql+psycopg2, mysql+pymysql or sqlite as the drivername",
+    },
+    "database-host-unknown": {
         "severity": "error",
         "retry": True,
         "meaning": "The database's host name does not resolve.",
         "why": "A typing error, a server on another network, or a name service that is not up yet.",
         "remedy": "check the host name and the network of this container",
     },
-    "database_port_closed": {
+    "database-port-closed": {
         "severity": "error",
         "retry": True,
         "meaning": "The database's host answers, but nothing listens on the port.",
         "why": "A wrong port, or a database server that is down or listens on another address.",
         "remedy": "check the port and that the database server runs",
     },
-    "database_timeout": {
+    "database-timeout": {
         "severity": "error",
         "retry": True,
         "meaning": "The database's host or server does not answer in time.",
         "why": "A firewall that drops packets, a wrong address, or a server that hangs.",
         "remedy": "check the address, the firewall and the database server's log",
     },
-    "database_starting": {
+    "database-starting": {
         "severity": "error",
         "retry": True,
         "meaning": "The database server is starting, stopping or recovering.",
         "why": "It takes no connections in that time.",
         "remedy": "wait until it is ready",
     },
-    "database_connections_full": {
+    "database-connections-full": {
         "severity": "error",
         "retry": True,
         "meaning": "The database server, the database or the role takes no more connections.",
         "why": "Every worker of the server holds several connections.",
         "remedy": "raise max_connections, or use fewer workers, replicas or a smaller pool",
     },
-    "database_locked": {
+    "database-locked": {
         "severity": "error",
         "retry": True,
         "meaning": "A table or the database is locked by another session for longer than the guard waits.",
         "why": "A migration is running, or a transaction was left open.",
         "remedy": "wait for the other session or end it",
     },
-    "database_auth_failed": {
+    "database-auth-failed": {
         "severity": "error",
         "meaning": "The database server does not accept the user name and password.",
         "why": "Often a password that was generated anew while the database kept the old one.",
         "remedy": "check the user name and the content of the password file",
     },
-    "database_not_admitted": {
+    "database-not-admitted": {
         "severity": "error",
         "meaning": (
             "The database server does not admit this client at all (pg_hba.conf, host lists, or a database that takes "
@@ -137,31 +225,31 @@ FINDINGS = {
         "why": "The server decides by address, user, database and encryption before it looks at the password.",
         "remedy": "admit this address and user on the database server, or use TLS if it asks for encryption",
     },
-    "database_missing": {
+    "database-missing": {
         "severity": "error",
         "meaning": "The database does not exist on the server.",
         "why": "The guard creates no databases: a wrong name must not start an empty one.",
         "remedy": "correct the database name or create the database",
     },
-    "database_no_connect_right": {
+    "database-no-connect-right": {
         "severity": "error",
         "meaning": "The role may not connect to the database.",
         "why": "The CONNECT right was revoked, which is usual where several applications share a server.",
         "remedy": "GRANT CONNECT ON DATABASE to the role",
     },
-    "database_tls": {
+    "database-tls": {
         "severity": "error",
         "meaning": "The encrypted connection to the database failed: certificate, name or TLS setting.",
         "why": "The server does not offer TLS, or its certificate is not the one that is trusted here.",
         "remedy": "check sslmode and sslrootcert in the query of the database and the server's certificate",
     },
-    "database_not_a_database": {
+    "database-not-a-database": {
         "severity": "error",
         "meaning": "What answers on the port does not speak the database's protocol.",
         "why": "A wrong port often belongs to another service.",
         "remedy": "check host and port",
     },
-    "database_pooler": {
+    "database-pooler": {
         "severity": "error",
         "meaning": "A connection pooler stands in between and does not pass session settings on.",
         "why": (
@@ -170,14 +258,14 @@ FINDINGS = {
         ),
         "remedy": "run the schema step with the database server's own address",
     },
-    "database_refused": {
+    "database-refused": {
         "severity": "error",
         "meaning": "The database refused, with a reason that the guard has no name for.",
         "why": "The server's own sentence is given as found.",
         "remedy": "see the database server's log",
     },
     # What the database holds
-    "schema_empty": {
+    "schema-empty": {
         "severity": "error",
         "meaning": "The database is empty: MLflow has not been initialised there.",
         "why": (
@@ -188,7 +276,7 @@ FINDINGS = {
             "meant, else correct the database"
         ),
     },
-    "schema_older": {
+    "schema-older": {
         "severity": "error",
         "meaning": "The database is at an older revision than this image's MLflow needs.",
         "why": (
@@ -200,7 +288,7 @@ FINDINGS = {
             "database's own MLflow release"
         ),
     },
-    "schema_newer": {
+    "schema-newer": {
         "severity": "error",
         "meaning": "The database is at a revision that this image's MLflow does not know: a newer release migrated it.",
         "why": "MLflow cannot go back; an older server on a newer schema fails or writes wrong rows.",
@@ -209,7 +297,7 @@ FINDINGS = {
             "that upgrade"
         ),
     },
-    "schema_half_migrated": {
+    "schema-half-migrated": {
         "severity": "error",
         "meaning": (
             "The database holds MLflow's tables, but not as its revision says: a migration or initialisation did not "
@@ -218,19 +306,19 @@ FINDINGS = {
         "why": "MLflow would take it as it is, or fail in the middle of the next migration.",
         "remedy": "restore the last dump, or repair the named tables by hand and stamp the right revision",
     },
-    "schema_version_lost": {
+    "schema-version-lost": {
         "severity": "error",
         "meaning": "MLflow's tables are there, but the table with its revision is missing or empty.",
         "why": "Any migration would start from the beginning and fail on tables that exist.",
         "remedy": "restore the version table from a dump, or stamp the revision that fits the tables",
     },
-    "schema_two_revisions": {
+    "schema-two-revisions": {
         "severity": "error",
         "meaning": "The version table has more than one row.",
         "why": "Two migrations ran at once, or two applications share the table; alembic cannot go on from there.",
         "remedy": "delete the row that does not fit the tables, after a dump",
     },
-    "schema_foreign": {
+    "schema-foreign": {
         "severity": "error",
         "meaning": "The database belongs to another application.",
         "why": (
@@ -239,35 +327,35 @@ FINDINGS = {
         ),
         "remedy": "give MLflow a database of its own and correct the database name",
     },
-    "schema_other_purpose": {
+    "schema-other-purpose": {
         "severity": "error",
         "meaning": "The database is one of MLflow's, but of another kind or another deployment than configured here.",
         "why": "The backend store and the authentication database keep different tables.",
         "remedy": "check that backend_store, registry_store and auth_store are not exchanged",
     },
-    "schema_elsewhere": {
+    "schema-elsewhere": {
         "severity": "error",
         "acceptable": True,
         "meaning": "The schema in use is empty, but another schema of the same database holds an MLflow.",
         "why": "A lost or changed search_path would start a second, empty MLflow beside the real one.",
         "remedy": (
-            "correct search_path (query options of the store or ALTER ROLE), or accept schema_elsewhere if a second "
-            "MLflow is meant"
+            "correct search_path (query options of the store or ALTER ROLE), or accept schema-elsewhere "
+            "(mlflow_server_accept) if a second MLflow is meant"
         ),
     },
-    "schema_missing": {
+    "schema-missing": {
         "severity": "error",
         "meaning": "The role has no schema that exists and that it may use.",
         "why": "The search_path names only schemas that are missing, or the USAGE right on them was not granted.",
         "remedy": "correct search_path or GRANT USAGE ON SCHEMA; the schema step grants it for the server's role",
     },
-    "schema_differs": {
+    "schema-differs": {
         "severity": "error",
         "meaning": "The owner and the server's role work in different schemas.",
         "why": 'What one creates the other would not see; a search_path with "$user" does this.',
         "remedy": "set the same search_path for both roles",
     },
-    "schema_emptied": {
+    "schema-emptied": {
         "severity": "error",
         "acceptable": True,
         "meaning": (
@@ -275,21 +363,21 @@ FINDINGS = {
             "there."
         ),
         "why": "Its tables were dropped; initialising again would hide that, and all artifacts would belong to nobody.",
-        "remedy": "restore the last dump, or accept schema_emptied to begin anew",
+        "remedy": "restore the last dump, or accept schema-emptied (mlflow_server_accept) to begin anew",
     },
-    "foreign_tables_beside": {
+    "foreign-tables-beside": {
         "severity": "warning",
         "meaning": "Other tables or views stand beside MLflow's in the same schema.",
         "why": "They work together until a new MLflow release creates a table of the same name.",
         "remedy": "move them to a schema or database of their own",
     },
-    "database_too_old": {
+    "database-too-old": {
         "severity": "error",
         "meaning": "The database server is too old for MLflow.",
         "why": "MLflow's tables need generated columns: PostgreSQL 12, SQLite 3.31.",
         "remedy": "upgrade the database server",
     },
-    "database_encoding": {
+    "database-encoding": {
         "severity": "warning",
         "meaning": "The database's encoding, or a table's collation, does not fit.",
         "why": (
@@ -301,13 +389,13 @@ FINDINGS = {
             "default)"
         ),
     },
-    "indexes_missing": {
+    "indexes-missing": {
         "severity": "warning",
         "meaning": "Indexes that MLflow's migrations make are missing.",
         "why": "Everything works, but pages become slow with many runs.",
         "remedy": "create them again as a new database has them",
     },
-    "default_experiment": {
+    "default-experiment": {
         "severity": "warning",
         "meaning": "The experiment 0 (Default) is deleted or missing although there are others.",
         "why": "Clients that name no experiment fail with `No Experiment with id=0`.",
@@ -316,15 +404,15 @@ FINDINGS = {
             "start"
         ),
     },
-    "sequence_behind": {
+    "sequence-behind": {
         "severity": "warning",
         "meaning": "A sequence is behind the largest number in its column.",
         "why": "The next insert fails as a duplicate; rows were copied in without their sequence.",
         "remedy": "set it with setval() to the column's maximum",
     },
-    "connection_budget": {
+    "connection-budget": {
         "severity": "warning",
-        "meaning": "The server's workers may open more connections than the database offers.",
+        "meaning": "The servers may open more connections than the database allows.",
         "why": "Each worker has a pool for the tracking store and one for the registry.",
         "remedy": (
             "raise max_connections, or lower the workers, MLFLOW_SQLALCHEMYSTORE_POOL_SIZE or "
@@ -332,7 +420,7 @@ FINDINGS = {
         ),
     },
     # Rights
-    "server_may_create": {
+    "server-may-create": {
         "severity": "warning",
         "meaning": "The server's role may create tables in the schema.",
         "why": (
@@ -341,31 +429,31 @@ FINDINGS = {
         ),
         "remedy": "REVOKE CREATE ON SCHEMA from the role and from PUBLIC, and use a separate owner role",
     },
-    "server_owns_tables": {
+    "server-owns-tables": {
         "severity": "warning",
         "meaning": "The server's role owns MLflow's tables or is a member of the role that does.",
         "why": "An owner may alter and drop its tables, so nothing stops a migration by the server.",
         "remedy": "give the tables to a separate owner role (REASSIGN OWNED)",
     },
-    "rights_missing": {
+    "rights-missing": {
         "severity": "error",
         "meaning": "The server's role may not read and write all rows of MLflow's tables.",
         "why": "The server would start and fail at the first write.",
         "remedy": "run the schema step, which grants them",
     },
-    "record_of_another_owner": {
+    "record-of-another-owner": {
         "severity": "error",
         "meaning": "Another deployment, with another owner role, keeps its record of the destination in this database.",
         "why": "There is one schema for the records of a database, and only its owner may write there.",
         "remedy": "use a database of its own for each deployment, or the same owner role for both",
     },
-    "server_role_missing": {
+    "server-role-missing": {
         "severity": "error",
         "meaning": "The server's role does not exist in the database.",
         "why": "The schema step grants the rights on rows to it.",
         "remedy": "create the role, or correct the server's user name",
     },
-    "owner_missing": {
+    "owner-missing": {
         "severity": "error",
         "meaning": "The configuration names no owner role, or its password file is not here.",
         "why": (
@@ -373,7 +461,7 @@ FINDINGS = {
         ),
         "remedy": "run the schema step where the owner's password file is mounted",
     },
-    "owner_lacks_rights": {
+    "owner-lacks-rights": {
         "severity": "error",
         "meaning": "The owner role may not create in the schema or the database, or does not own MLflow's tables.",
         "why": (
@@ -383,7 +471,7 @@ FINDINGS = {
         "remedy": "make the role the owner of the database and its tables (ALTER DATABASE … OWNER TO, REASSIGN OWNED)",
     },
     # Artifact locations in the database
-    "locations_unreachable": {
+    "locations-unreachable": {
         "severity": "error",
         "acceptable": True,
         "meaning": "Existing artifacts are reached through the server's proxy, which this configuration switches off.",
@@ -392,10 +480,10 @@ FINDINGS = {
             "be read."
         ),
         "remedy": (
-            "keep serving artifacts (artifact mode proxied), or rewrite the locations and accept locations_unreachable"
+            "keep serving artifacts (artifact mode proxied), or rewrite the locations and accept locations-unreachable"
         ),
     },
-    "locations_other_store": {
+    "locations-other-store": {
         "severity": "warning",
         "meaning": "Artifact locations in the database point to another store than the configured one.",
         "why": (
@@ -404,46 +492,46 @@ FINDINGS = {
         ),
         "remedy": "keep the other store in place, or copy the artifacts and rewrite the locations",
     },
-    "locations_mixed": {
+    "locations-mixed": {
         "severity": "warning",
         "meaning": "Some artifacts go through the server and others directly to a store.",
         "why": "Clients need the store's keys for a part of the experiments only, which surprises everybody.",
         "remedy": "use one artifact mode and rewrite the locations of the others",
     },
-    "locations_local": {
+    "locations-local": {
         "severity": "warning",
         "meaning": "Artifact locations are paths of a local file system.",
         "why": "Every client writes such artifacts to its own disk, where nobody else finds them.",
         "remedy": "rewrite these locations, and use a root with a scheme for new experiments",
     },
-    "locations_host": {
+    "locations-host": {
         "severity": "warning",
         "meaning": "Artifact locations contain the host name of a tracking server.",
         "why": "They break as soon as the server gets another name.",
         "remedy": "rewrite them to mlflow-artifacts:/ without a host",
     },
-    "locations_unread": {
+    "locations-unread": {
         "severity": "warning",
         "meaning": "The artifact locations could not all be read in time.",
         "why": "The tables are large; only the experiments were looked at.",
         "remedy": "nothing has to be done",
     },
     # Artifact store
-    "store_unreachable": {
+    "store-unreachable": {
         "severity": "error",
         "retry": True,
         "meaning": "The artifact store's endpoint does not answer: name, port or time-out.",
         "why": "MLflow starts all the same, and every upload fails later.",
         "remedy": "check the endpoint's address and that the store runs",
     },
-    "store_unavailable": {
+    "store-unavailable": {
         "severity": "error",
         "retry": True,
         "meaning": "The artifact store answers with a server error, or asks to slow down.",
         "why": "It is starting, overloaded or broken.",
         "remedy": "see the store's log",
     },
-    "store_tls": {
+    "store-tls": {
         "severity": "error",
         "meaning": "The encrypted connection to the artifact store failed.",
         "why": "Its certificate is not trusted here, or the endpoint speaks no TLS.",
@@ -452,37 +540,37 @@ FINDINGS = {
             "scheme"
         ),
     },
-    "store_credentials_missing": {
+    "store-credentials-missing": {
         "severity": "error",
         "meaning": "There are no credentials for the artifact store.",
         "why": "Neither the environment nor the credentials file has a complete key.",
         "remedy": "mount the credentials file and name it in AWS_SHARED_CREDENTIALS_FILE",
     },
-    "store_signature": {
+    "store-signature": {
         "severity": "error",
         "meaning": "The artifact store does not accept the key or its signature.",
         "why": "Unknown access key, wrong secret key, or an expired token.",
         "remedy": "check the credentials file of the server",
     },
-    "store_clock": {
+    "store-clock": {
         "severity": "error",
         "meaning": "The clocks of this machine and the artifact store differ too much.",
         "why": "Signed requests are valid for some minutes only.",
         "remedy": "set the clock (NTP)",
     },
-    "store_region": {
+    "store-region": {
         "severity": "error",
         "meaning": "The bucket is in another region than the client's.",
         "why": "S3 redirects such requests, and uploads fail.",
         "remedy": "set AWS_DEFAULT_REGION to the bucket's region",
     },
-    "store_bucket_missing": {
+    "store-bucket-missing": {
         "severity": "error",
         "meaning": "The bucket does not exist.",
         "why": "MLflow starts all the same, and the first upload fails.",
         "remedy": "create the bucket or correct its name",
     },
-    "store_denied": {
+    "store-denied": {
         "severity": "error",
         "meaning": (
             "The server's key may not do what MLflow needs in the bucket: list, read, write, multipart upload, delete."
@@ -492,7 +580,7 @@ FINDINGS = {
             "allow s3:ListBucket, GetObject, PutObject, DeleteObject and AbortMultipartUpload on the bucket and prefix"
         ),
     },
-    "store_checksum": {
+    "store-checksum": {
         "severity": "error",
         "meaning": "The artifact store does not understand the checksums that boto3 sends.",
         "why": "Since 1.36 boto3 adds checksums by default, and some S3 look-alikes refuse them.",
@@ -500,81 +588,87 @@ FINDINGS = {
             "set AWS_REQUEST_CHECKSUM_CALCULATION=when_required and AWS_RESPONSE_CHECKSUM_VALIDATION=when_required"
         ),
     },
-    "store_not_s3": {
+    "store-not-s3": {
         "severity": "error",
         "meaning": "What answers at the endpoint is not an S3 store.",
         "why": "The port of a console or of another service was taken.",
         "remedy": "use the S3 port of the store",
     },
-    "store_broken": {
+    "store-broken": {
         "severity": "error",
         "meaning": "What was written to the artifact store does not come back as it was, or an operation failed.",
         "why": "Artifacts would be damaged or lost.",
         "remedy": "see the store's log and its release notes",
     },
-    "store_scheme_unchecked": {
+    "store-scheme-unchecked": {
         "severity": "warning",
         "meaning": "The guard has no probe for this kind of artifact store.",
         "why": "It knows S3 and directories; others are used by MLflow but not examined here, and carry no marker.",
         "remedy": "prove the store with a test upload",
     },
-    "destination_missing": {
+    "destination-missing": {
         "severity": "error",
         "meaning": "The directory for artifacts does not exist or is no directory.",
         "why": "MLflow would create it inside the container, where it is lost.",
         "remedy": "mount the volume at this path",
     },
-    "destination_not_mounted": {
+    "artifact-path-not-mounted": {
         "severity": "error",
-        "meaning": "The directory for artifacts is inside the container and not a mounted volume.",
+        "meaning": "Artifacts are kept on a local path that is not a mount.",
         "why": "Its content is lost with the container and other replicas do not see it.",
         "remedy": "mount a volume at this path",
     },
-    "destination_relative": {
+    "artifact-path-relative": {
         "severity": "error",
-        "meaning": "The destination of artifacts is a relative path or has no scheme that MLflow knows.",
+        "meaning": "An artifact location is relative, or lacks its scheme.",
         "why": "MLflow takes it as a path below its working directory.",
         "remedy": "use an absolute path of a mounted volume, or a URI such as s3://bucket",
     },
-    "destination_not_writable": {
+    "artifact-scheme-unsupported": {
+        "severity": "error",
+        "meaning": "The release has no artifact repository for the scheme, or not for this purpose.",
+        "why": "These are addresses for clients; a server cannot store there.",
+        "remedy": "use an absolute path of a mounted volume, or a URI such as s3://bucket",
+    },
+    "destination-not-writable": {
         "severity": "error",
         "meaning": "The server's user cannot write, rename or delete in the directory for artifacts.",
         "why": "Uploads would fail; on NFS root_squash and foreign user numbers do this.",
         "remedy": "give the directory to the user of the server's container",
     },
-    "destination_hangs": {
+    "destination-hangs": {
         "severity": "error",
         "retry": True,
         "meaning": "The file system of the directory for artifacts does not answer.",
         "why": "A hard NFS mount waits for ever when its server is away.",
         "remedy": "check the file server and the mount",
     },
-    "destination_full": {
+    "destination-full": {
         "severity": "warning",
         "meaning": "The file system of the directory for artifacts is nearly full.",
         "why": "Uploads fail when it is.",
         "remedy": "make room or enlarge the volume",
     },
-    "destination_not_empty": {
+    "destination-not-empty": {
         "severity": "warning",
         "meaning": "The database is new, but the destination already holds other objects.",
         "why": "Perhaps it belongs to another deployment or to an older database.",
         "remedy": "make sure that this destination is meant",
     },
     # Fingerprint of the destination
-    "destination_unrecorded": {
+    "destination-unrecorded": {
         "severity": "error",
         "meaning": "The database has no record of the artifacts destination.",
         "why": "MLflow stores the destination nowhere; without a record a wrong one cannot be noticed.",
         "remedy": "run the schema step, which records the destination and puts a marker there",
     },
-    "destination_unconfirmed": {
+    "destination-unconfirmed": {
         "severity": "error",
         "meaning": "The record of the destination was begun, but its marker was not written.",
         "why": "A schema step was interrupted.",
         "remedy": "run the schema step again",
     },
-    "destination_marker_missing": {
+    "destination-marker-missing": {
         "severity": "error",
         "meaning": "The destination has no marker although this database's artifacts should be there.",
         "why": "The destination was changed or emptied: all old artifacts would seem to be gone, without an error.",
@@ -582,7 +676,7 @@ FINDINGS = {
         "lost, artifacts were copied, or may be lost), run the playbook once with -e "
         "mlflow_server_adopt_destination=true (`mlflow-guard schema --adopt-destination`)",
     },
-    "destination_of_another": {
+    "destination-of-another": {
         "severity": "error",
         "meaning": "The destination carries the marker of another deployment.",
         "why": (
@@ -592,13 +686,13 @@ FINDINGS = {
         "remedy": "correct the destination, or take it over: run the playbook once with -e "
         "mlflow_server_adopt_destination=true (`mlflow-guard schema --adopt-destination`)",
     },
-    "destination_moved": {
+    "destination-moved": {
         "severity": "warning",
         "meaning": "The destination is written differently from the recorded one, but carries the right marker.",
         "why": "The same store under another name, or a copy of it.",
         "remedy": "run the schema step, which records the new name",
     },
-    "destination_marker_unreadable": {
+    "destination-marker-unreadable": {
         "severity": "error",
         "meaning": "The marker in the destination is not what the guard wrote.",
         "why": "Somebody changed .mlflow-guard/marker.json.",
@@ -606,21 +700,21 @@ FINDINGS = {
         "mlflow_server_adopt_destination=true (`mlflow-guard schema --adopt-destination`)",
     },
     # Schema step
-    "lock_busy": {
+    "lock-busy": {
         "severity": "error",
         "retry": True,
         "meaning": "Another schema step holds the lock for longer than this one waits.",
         "why": "Only one at a time may change a schema.",
         "remedy": "wait for the other one or end its session, then run it again",
     },
-    "schema_blocked": {
+    "schema-blocked": {
         "severity": "error",
         "retry": True,
         "meaning": "The migration waited too long for a table that another session uses, and was undone.",
         "why": "An open transaction keeps the table; while the migration waits, all others wait too.",
         "remedy": "end that session (stop the servers for the upgrade) and run the schema step again",
     },
-    "migration_failed": {
+    "migration-failed": {
         "severity": "error",
         "meaning": "MLflow's own migration code failed.",
         "why": (
@@ -628,31 +722,31 @@ FINDINGS = {
         ),
         "remedy": "read the reason, repair the data it names, and run the schema step again",
     },
-    "dump_program_missing": {
+    "dump-program-missing": {
         "severity": "error",
         "meaning": "The program that dumps the database is not in this image.",
         "why": "There is no upgrade without a way back.",
         "remedy": "install the database's client package in the image, or make a dump yourself and use --skip-dump",
     },
-    "dump_program_old": {
+    "dump-program-old": {
         "severity": "error",
         "meaning": "The image's pg_dump is older than the database server.",
         "why": "pg_dump refuses servers that are newer than itself.",
         "remedy": "use an image with a newer PostgreSQL client, or make a dump yourself and use --skip-dump",
     },
-    "dump_failed": {
+    "dump-failed": {
         "severity": "error",
         "meaning": "The dump before the upgrade could not be written.",
         "why": "There is no upgrade without a way back.",
         "remedy": "check the directory for dumps, its free space and the owner's rights",
     },
-    "dump_skipped": {
+    "dump-skipped": {
         "severity": "warning",
         "meaning": "The upgrade was made without a dump, as asked.",
         "why": "Only a dump or a snapshot leads back.",
         "remedy": "keep your own",
     },
-    "not_at_head": {
+    "not-at-head": {
         "severity": "error",
         "meaning": "After the schema step the database is not at the image's revision.",
         "why": "Something else changed it at the same time, or the migration did not do what it should.",

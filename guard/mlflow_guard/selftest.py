@@ -95,7 +95,7 @@ def run(answer: Answer) -> None:
         except Exception as error:
             answer.add(
                 finding(
-                    "import_failed",
+                    "import-failed",
                     name,
                     f"it is needed for {purpose} and cannot be imported: {type(error).__name__}: {error}",
                 )
@@ -103,7 +103,7 @@ def run(answer: Answer) -> None:
     for place, purpose in PRIVATE_NAMES.items():
         if not is_there(place):
             missing = f"it is needed for {purpose}, and this release of MLflow does not have it"
-            answer.add(finding("import_failed", place.replace(":", "."), missing))
+            answer.add(finding("import-failed", place.replace(":", "."), missing))
     optional = {}
     for name in OPTIONAL:
         optional[name] = importlib.util.find_spec(name) is not None
@@ -114,7 +114,7 @@ def run(answer: Answer) -> None:
         if not page.is_file() or not page.stat().st_size:
             answer.add(
                 finding(
-                    "import_failed",
+                    "import-failed",
                     "web page",
                     f"{page} is missing",
                     "install the package mlflow and not only mlflow-skinny",
@@ -123,9 +123,9 @@ def run(answer: Answer) -> None:
         answer.facts["mlflow"] = mlflow_version()
         answer.facts["heads"] = {kind: head(kind) for kind in ("backend", "auth")}
     except RevisionsUnknown as error:
-        answer.add(finding("mlflow_unreadable", "image", str(error)))
+        answer.add(finding("mlflow-unreadable", "image", str(error)))
     known_code.tell(answer)
     if not shutil.which("pg_dump"):
-        answer.add(finding("dump_program_missing", "image", "pg_dump is not on PATH"))
+        answer.add(finding("dump-program-missing", "image", "pg_dump is not on PATH"))
     answer.facts["imported"] = done
     answer.facts["optional"] = optional

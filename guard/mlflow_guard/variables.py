@@ -11,6 +11,8 @@ import os
 TRUSTED_PROXIES = "FORWARDED_ALLOW_IPS"
 READINESS_PORT = "MLFLOW_GUARD_READINESS_PORT"
 DEFAULT_READINESS_PORT = 5001
+# The code of a value that none of them takes.
+INVALID = "environment-value-invalid"
 # The path of a file whose presence says that the server drains: set by the supervisor, for the web server's processes.
 DRAINING_FILE = "MLFLOW_GUARD_DRAINING_FILE"
 
@@ -25,7 +27,8 @@ def seconds_from(name: str, default: float, least: float = 0, most: float = 8640
     if not least <= value <= most:
         from mlflow_guard.config import wrong
 
-        raise wrong(name, f"a number of seconds from {least:g} to {most:g} is needed and {text!r} was found")
+        found = f"a number of seconds from {least:g} to {most:g} is needed and {text!r} was found"
+        raise wrong(name, found, code=INVALID)
     return value
 
 

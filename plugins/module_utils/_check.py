@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, NamedTuple
 
+from ansible_collections.mlops.mlflow.plugins.module_utils import _accept
 from ansible_collections.mlops.mlflow.plugins.module_utils._arguments import (
     Request,
     make_argv,
@@ -22,13 +23,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._catalogue import (
     make_release,
     parse_version,
 )
-from ansible_collections.mlops.mlflow.plugins.module_utils._findings import (
-    ERROR,
-    FINDINGS,
-    WARNING,
-    Finding,
-    make_finding,
-)
+from ansible_collections.mlops.mlflow.plugins.module_utils._findings import ERROR, WARNING, Finding, make_finding
 from ansible_collections.mlops.mlflow.plugins.module_utils._rules_artifacts import check_artifacts
 from ansible_collections.mlops.mlflow.plugins.module_utils._rules_database import check_databases
 from ansible_collections.mlops.mlflow.plugins.module_utils._rules_files import check_files
@@ -48,6 +43,7 @@ class Result(NamedTuple):
     accepted: list[Finding]
     transitions: list[Transition]
     state: dict[str, Any]
+    guard_accept: list[str]
 
     @property
     def errors(self) -> list[Finding]:
@@ -124,14 +120,13 @@ def check(
         transitions, found = compare(previous, state)
         findings += found
 
-    for code in request.accept:
-        if code not in FINDINGS:
-            findings.append(make_finding("accept-unknown", "accept", f"{show(code)} is not a code of a finding"))
+    findings += _accept.problems(request.accept)
     accepted = [
         finding
         for finding in findings
-        if finding.severity == ERROR and finding.code in request.accept and finding.code != "accept-unknown"
+        if finding.severity == ERROR and finding.code in request.accept and finding.code not in _accept.OWN
     ]
     rest = [finding for finding in findings if finding not in accepted]
     rest.sort(key=lambda finding: finding.severity != ERROR)
-    return Result(argv, environment, withheld, rest, accepted, transitions, state)
+    guard_accept = _accept.for_the_guard(request.accept)
+    return Result(argv, environment, withheld, rest, accepted, transitions, state, guard_accept)

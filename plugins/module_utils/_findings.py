@@ -23,9 +23,14 @@ def _warning(meaning: str, why: str, remedy: str) -> dict[str, str]:
 FINDINGS: dict[str, dict[str, str]] = {
     # --- The request itself -------------------------------------------------------------------------------------
     "accept-unknown": _error(
-        "A code in `accept` is none of this page.",
+        "A code that is to be accepted does not exist.",
         "A misspelt code would accept nothing, and the refusal that it was meant for would come as a surprise.",
         "write the code as the refusal prints it",
+    ),
+    "accept-never": _error(
+        "A code is to be accepted that can never be accepted.",
+        "Going on in spite of it would damage data or start a server that cannot work.",
+        "do what its own refusal says instead",
     ),
     "version-invalid": _error(
         "The MLflow version is not of the form 3.17.2.",
@@ -250,12 +255,12 @@ FINDINGS: dict[str, dict[str, str]] = {
         "percent-encode them (@ is %40, / is %2F, : is %3A, # is %23), or keep the password out of the URI",
     ),
     "database-host-missing": _error(
-        "The URI names no host.",
+        "The database's host is not named.",
         "The client library then takes a socket inside the container.",
         "name the host, or the socket directory as ?host=/path",
     ),
     "database-host-invalid": _error(
-        "The host of the URI is not a host name or address.",
+        "The database's host is not a host name or address.",
         "The server tries for 103 seconds and more before it gives up; IPv6 addresses need brackets.",
         "correct the host",
     ),
@@ -265,12 +270,12 @@ FINDINGS: dict[str, dict[str, str]] = {
         "use the name of the database's service, unless it runs in the same pod",
     ),
     "database-port-invalid": _error(
-        "The port of the URI is not a port.",
+        "The database's port is not a port.",
         "SQLAlchemy refuses the URI, or the connection cannot be made.",
         "use a number from 1 to 65535",
     ),
     "database-name-missing": _error(
-        "The URI names no database.",
+        "No database is named.",
         "The client library takes PGDATABASE or the user's name: MLflow was seen to build its 65 tables in `postgres`.",
         "append /<database>",
     ),
@@ -399,7 +404,7 @@ FINDINGS: dict[str, dict[str, str]] = {
     ),
     # --- Artifacts ----------------------------------------------------------------------------------------------
     "artifacts-destination-missing": _error(
-        "Artifacts are proxied, but nothing says where to.",
+        "Nothing says where artifacts go to.",
         "The default ./mlartifacts is a directory of the container: lost with it, and different in each replica.",
         "set artifacts_destination",
     ),
@@ -414,8 +419,8 @@ FINDINGS: dict[str, dict[str, str]] = {
         "mount the same storage everywhere and name it in shared_paths, or use an object store",
     ),
     "artifact-path-not-mounted": _warning(
-        "Artifacts are kept on a local path that is not declared as a mount.",
-        "Without a mount they are lost with the container.",
+        "Artifacts are kept on a local path that is not a mount.",
+        "Without a mount they are lost with the container. The check knows the declared ones (shared_paths).",
         "put them on a mount and name that in shared_paths",
     ),
     "artifact-root-local": _error(

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+from ansible_collections.mlops.mlflow.plugins.module_utils._codes import with_code
+
 LINES = 3
 WIDTH = 300
 GUARD = "mlflow-guard: "
@@ -43,13 +45,14 @@ def tidy(line: str, width: int = WIDTH) -> str:
 
 
 def refusals(log: str) -> list[str]:
-    """What the guard refused to start with: its findings, each once, without their codes."""
+    """What the guard refused to start with: its findings, each once, with their codes at the end."""
     found = []
     for line in log.splitlines():
         if REFUSED in line:
-            text = tidy(line.partition(REFUSED)[2].partition(": ")[2], 2 * WIDTH)
-            if text and text not in found:
-                found.append(text)
+            code, _colon, message = line.partition(REFUSED)[2].partition(": ")
+            text = tidy(message, 2 * WIDTH)
+            if text and with_code(text, code) not in found:
+                found.append(with_code(text, code))
     return found
 
 

@@ -13,6 +13,8 @@ import ssl
 from typing import Any
 from urllib.parse import urlsplit
 
+from ansible_collections.mlops.mlflow.plugins.module_utils._codes import current, with_code
+
 # What only an external store has, with the value that means that it is not given.
 EXTERNAL_ONLY = {
     "endpoint_url": "",
@@ -116,33 +118,26 @@ def explain(findings: list[dict[str, Any]], given: dict[str, Any]) -> list[str]:
 
 
 def sentence(finding: dict[str, Any], given: dict[str, Any]) -> str:
-    known = {
-        "store_tls": about_tls,
-        "store_signature": about_keys,
-        "store_denied": about_rights,
-        "store_credentials_missing": about_no_key,
-        "store_unreachable": about_address,
-    }
-    code, found = str(finding.get("code", "")), str(finding.get("found", ""))
-    if code in known:
-        variable, remedy = known[code](found, given)
+    code, found = current(str(finding.get("code", ""))), str(finding.get("found", ""))
+    if code in KNOWN:
+        variable, remedy = KNOWN[code](found, given)
     elif code in PLAIN:
         variable, remedy = PLAIN[code]
     else:
-        return str(finding.get("message", found))
-    return f"{variable}: {found}; {remedy}."
+        return with_code(str(finding.get("message", found)), code)
+    return with_code(f"{variable}: {found}; {remedy}.", code)
 
 
 PLAIN = {
-    "store_region": ("object_store_region", "give the region of the bucket"),
-    "store_bucket_missing": ("object_store_bucket", "create the bucket or correct its name"),
-    "store_clock": (
+    "store-region": ("object_store_region", "give the region of the bucket"),
+    "store-bucket-missing": ("object_store_bucket", "create the bucket or correct its name"),
+    "store-clock": (
         "object_store_endpoint_url",
         "the clocks of this host and of the store differ by more than the store allows: set them (NTP)",
     ),
-    "store_not_s3": ("object_store_endpoint_url", "give the address of the store's S3 interface, not of its console"),
-    "store_unavailable": ("object_store_endpoint_url", "see the log of the store, or of the proxy before it"),
-    "store_checksum": (
+    "store-not-s3": ("object_store_endpoint_url", "give the address of the store's S3 interface, not of its console"),
+    "store-unavailable": ("object_store_endpoint_url", "see the log of the store, or of the proxy before it"),
+    "store-checksum": (
         "mlflow_server_environment",
         "set AWS_REQUEST_CHECKSUM_CALCULATION in it to when_supported where the store asks for checksums, as buckets "
         "with an object lock do, else to when_required",
@@ -199,6 +194,15 @@ def about_address(found: str, given: dict[str, Any]) -> tuple[str, str]:
     if given.get("addressing_style") == "virtual":
         also = f", under the name {given['bucket']}.{urlsplit(str(given['endpoint_url'])).hostname}"
     return "object_store_endpoint_url", f"correct it, and see that the store runs and that containers reach it{also}"
+
+
+KNOWN = {
+    "store-tls": about_tls,
+    "store-signature": about_keys,
+    "store-denied": about_rights,
+    "store-credentials-missing": about_no_key,
+    "store-unreachable": about_address,
+}
 
 
 def parsed(text: str) -> dict[str, Any]:

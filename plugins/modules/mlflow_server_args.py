@@ -77,7 +77,9 @@ options:
   accept:
     description:
       - Codes of findings that are accepted knowingly. An error with such a code becomes part of RV(accepted).
-      - A code that does not exist is an error itself.
+      - Those of the guard are given back as RV(guard_accept), since they are found by a program that looks at the
+        database.
+      - A code that does not exist, or that can never be accepted, is an error itself.
     type: list
     elements: str
     default: []
@@ -187,6 +189,12 @@ withheld:
   type: list
   elements: str
   sample: ["AWS_SECRET_ACCESS_KEY"]
+guard_accept:
+  description: The codes in O(accept) that are for C(mlflow-guard), which takes them as C(--accept).
+  returned: success
+  type: list
+  elements: str
+  sample: ["schema-emptied"]
 findings:
   description: What was found and not accepted; errors come first. With an error among them the module fails.
   returned: always, except when RV(ignore:path) cannot be used
@@ -340,6 +348,7 @@ def main() -> None:
         argv=result.argv,
         environment=result.environment,
         withheld=result.withheld,
+        guard_accept=result.guard_accept,
         diff={
             "before_header": params["path"] or "",
             "after_header": params["path"] or "",

@@ -34,20 +34,20 @@ def backend(deployment, **changes):
 
 
 def test_hostile_password_works(deployment):
-    assert deployment.run("check", "--skip-store").errors() == {"schema_empty"}
+    assert deployment.run("check", "--skip-store").errors() == {"schema-empty"}
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "x" * 80, "user@ünïcode.invalid"])
 def test_unknown_host(deployment, host):
     backend(deployment, host=host)
-    found = check(deployment, "database_host_unknown", 4)
+    found = check(deployment, "database-host-unknown", 4)
     assert host in found["message"] or repr(host) in found["message"]
 
 
 def test_closed_port(deployment):
     port = servers.free_port()
     backend(deployment, port=port)
-    assert str(port) in check(deployment, "database_port_closed", 4)["message"]
+    assert str(port) in check(deployment, "database-port-closed", 4)["message"]
 
 
 def test_port_that_never_answers(deployment):
@@ -55,7 +55,7 @@ def test_port_that_never_answers(deployment):
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         backend(deployment, port=silent.getsockname()[1])
-        check(deployment, "database_timeout", 4)
+        check(deployment, "database-timeout", 4)
 
 
 def test_address_that_drops_packets(deployment):
@@ -71,7 +71,7 @@ def test_address_that_drops_packets(deployment):
                 one.connect_ex(full.getsockname())
                 waiting.append(one)
             backend(deployment, port=full.getsockname()[1])
-            check(deployment, "database_timeout", 4)
+            check(deployment, "database-timeout", 4)
         finally:
             for one in waiting:
                 one.close()
@@ -89,19 +89,19 @@ def test_another_service_on_the_port(deployment):
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Banner) as other:
         threading.Thread(target=other.serve_forever, daemon=True).start()
         backend(deployment, port=other.server_address[1])
-        check(deployment, "database_not_a_database", 3)
+        check(deployment, "database-not-a-database", 3)
         other.shutdown()
 
 
 def test_mysql_on_the_port(deployment, mariadb):
     backend(deployment, port=mariadb.port)
-    check(deployment, "database_not_a_database", 3)
+    check(deployment, "database-not-a-database", 3)
 
 
 def test_wrong_password(deployment, tmp_path):
     (tmp_path / "wrong").write_text("not this")
     deployment.config["backend_store"]["server"]["password_file"] = str(tmp_path / "wrong")
-    found = check(deployment, "database_auth_failed", 3)
+    found = check(deployment, "database-auth-failed", 3)
     assert found["argument"] == "backend_store.server"
     assert "mlflow_server" in found["message"]
     assert str(tmp_path / "wrong") in found["message"]
@@ -112,7 +112,7 @@ def test_two_line_ends_are_not_one(deployment):
     file = deployment.folder / "password"
     file.write_text(file.read_text() + "\n")
     answer = deployment.run("check", "--skip-store")
-    assert (answer.code, answer.errors()) == (2, {"secret_unreadable"})
+    assert (answer.code, answer.errors()) == (2, {"secret-unreadable"})
 
 
 @pytest.mark.parametrize("content", [None, "", "\n"])
@@ -122,55 +122,58 @@ def test_no_password(deployment, content):
     if content is not None:
         file.write_text(content)
     answer = deployment.run("check", "--skip-store")
-    assert (answer.code, answer.errors()) == (2, {"secret_unreadable"})
-    assert answer.finding("secret_unreadable")["argument"] == "backend_store.server.password_file"
+    assert (answer.code, answer.errors()) == (2, {"secret-unreadable"})
+    assert answer.finding("secret-unreadable")["argument"] == "backend_store.server.password_file"
 
 
 def test_unknown_role(deployment):
     deployment.config["backend_store"]["server"]["username"] = "nobody; DROP"
-    check(deployment, "database_auth_failed", 3)
+    check(deployment, "database-auth-failed", 3)
 
 
 @pytest.mark.parametrize("name", ["nowhere", "MLflow", "a'b\"c%d", "with space "])
 def test_missing_database(deployment, name):
     backend(deployment, database=name)
-    assert repr(name) in check(deployment, "database_missing", 3)["message"]
+    assert repr(name) in check(deployment, "database-missing", 3)["message"]
 
 
 def test_tls_demanded_of_a_server_without(deployment):
     backend(deployment, query={"sslmode": "require"})
-    check(deployment, "database_tls", 3)
+    check(deployment, "database-tls", 3)
 
 
 def test_no_right_to_connect(deployment, cluster):
     cluster.execute(f"REVOKE CONNECT ON DATABASE {deployment.database} FROM PUBLIC")
-    check(deployment, "database_no_connect_right", 3)
+    check(deployment, "database-no-connect-right", 3)
 
 
 def test_database_that_takes_no_connections(deployment, cluster):
     cluster.execute(f"ALTER DATABASE {deployment.database} ALLOW_CONNECTIONS false")
-    check(deployment, "database_not_admitted", 3)
+    check(deployment, "database-not-admitted", 3)
 
 
 def test_connection_limit(deployment, cluster):
     cluster.execute(f"ALTER DATABASE {deployment.database} CONNECTION LIMIT 0")
-    check(deployment, "database_connections_full", 4)
+    check(deployment, "database-connections-full", 4)
 
 
 def test_no_usable_schema(deployment, cluster):
     cluster.execute("REVOKE USAGE ON SCHEMA public FROM PUBLIC", database=deployment.database)
-    check(deployment, "schema_missing", 3)
+    check(deployment, "schema-missing", 3)
 
 
 def test_search_path_of_a_missing_schema(deployment):
     backend(deployment, query={"options": "-csearch_path=mlf"})
-    check(deployment, "schema_missing", 3)
+    check(deployment, "schema-missing", 3)
 
 
-@pytest.mark.parametrize("driver", ["postgresql+nosuch", "mysql+mysqldb"])
-def test_missing_driver(deployment, driver):
+@pytest.mark.parametrize(
+    ("driver", "code"),
+    [("postgresql+nosuch", "database-driver-unknown"), ("mysql+mysqldb", "database-driver-missing")],
+)
+def test_missing_driver(deployment, driver, code):
     backend(deployment, drivername=driver)
-    assert driver in check(deployment, "driver_missing", 3)["message"]
+    assert driver in check(deployment, code, 3)["message"]
 
 
 @pytest.mark.parametrize("driver", ["postgresql", "postgresql+psycopg"])
@@ -211,7 +214,7 @@ def test_server_that_is_starting_and_one_without_room(scratch, deploy):
             psycopg2.connect(host=own.host, port=own.port, user="mlflow_server", password="x", dbname="postgres")
             for _ in range(2)
         ]
-        check(deployment, "database_connections_full", 4)
+        check(deployment, "database-connections-full", 4)
         for one in held:
             one.close()
         data = next(folder.glob("postgres*/data"))
@@ -226,7 +229,7 @@ def test_server_that_is_starting_and_one_without_room(scratch, deploy):
             **servers.unprivileged("postgres"),
         )
         servers.wait_until(lambda: servers.port_open(own.port), "PostgreSQL in standby")
-        check(deployment, "database_starting", 4)
+        check(deployment, "database-starting", 4)
     finally:
         own.stop()
 
@@ -241,7 +244,7 @@ def test_a_table_that_is_locked(ready, cluster):
         with holder.cursor() as cursor:
             cursor.execute("LOCK TABLE alembic_version IN ACCESS EXCLUSIVE MODE")
             answer = ready.run("check", "--skip-store")
-            assert (answer.code, answer.errors()) == (4, {"database_locked"})
+            assert (answer.code, answer.errors()) == (4, {"database-locked"})
             assert answer.document["seconds"] < SECONDS
     finally:
         holder.close()

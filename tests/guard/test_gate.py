@@ -252,9 +252,9 @@ def test_a_refused_start_waits_before_it_ends(deploy):
     deployment.variables["MLFLOW_GUARD_REFUSAL_PAUSE"] = "2"
     before = deployment.dump()
     answer = deployment.run("serve")
-    assert (answer.code, answer.errors()) == (3, {"schema_empty"})
+    assert (answer.code, answer.errors()) == (3, {"schema-empty"})
     assert answer.seconds >= 2
-    assert "refused: schema_empty" in answer.stderr
+    assert "refused: schema-empty" in answer.stderr
     assert deployment.dump() == before
 
 
@@ -301,7 +301,7 @@ def test_serve_waits_for_a_database_that_comes_later(ready, cluster):
             if "starting mlflow server" in line:
                 break
         assert "starting mlflow server" in lines[-1]
-        assert any("database_connections_full" in line or "too many connections" in line for line in lines)
+        assert any("database-connections-full" in line or "too many connections" in line for line in lines)
     finally:
         process.terminate()
         process.communicate(timeout=30)
@@ -310,13 +310,13 @@ def test_serve_waits_for_a_database_that_comes_later(ready, cluster):
 @pytest.mark.parametrize(
     ("argv", "code"),
     [
-        (["--backend-store-uri", "sqlite:///x.db"], "argv_overrides"),
-        (["--backend-store-uri=postgresql://elsewhere/x"], "argv_overrides"),
-        (["--registry-store-uri", "sqlite:///x.db"], "argv_overrides"),
-        (["--artifacts-destination", "s3://elsewhere"], "argv_overrides"),
-        (["--artifacts-destination=/mlartifacts2"], "argv_overrides"),
-        (["--default-artifact-root", "s3://elsewhere"], "argv_overrides"),
-        (["--no-serve-artifacts"], "argv_overrides"),
+        (["--backend-store-uri", "sqlite:///x.db"], "argv-overrides"),
+        (["--backend-store-uri=postgresql://elsewhere/x"], "argv-overrides"),
+        (["--registry-store-uri", "sqlite:///x.db"], "argv-overrides"),
+        (["--artifacts-destination", "s3://elsewhere"], "argv-overrides"),
+        (["--artifacts-destination=/mlartifacts2"], "argv-overrides"),
+        (["--default-artifact-root", "s3://elsewhere"], "argv-overrides"),
+        (["--no-serve-artifacts"], "argv-overrides"),
     ],
 )
 def test_arguments_that_lead_elsewhere(ready, argv, code):
@@ -385,6 +385,6 @@ def test_an_older_image_changes_nothing(ready):
     before = ready.dump()
     for command in (["check", "--skip-store"], ["schema", "--mode", "upgrade"], ["serve"]):
         answer = with_older_image(ready, "3.0.1", *command)
-        assert (answer.code, answer.errors()) == (3, {"schema_newer"}), answer.document
-        assert "MLflow 3.0.1 in this image" in answer.finding("schema_newer")["message"]
+        assert (answer.code, answer.errors()) == (3, {"schema-newer"}), answer.document
+        assert "MLflow 3.0.1 in this image" in answer.finding("schema-newer")["message"]
     assert ready.dump() == before

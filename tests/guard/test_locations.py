@@ -30,9 +30,9 @@ def fill(cluster, deployment, places, template=INSERT):
     ("places", "codes"),
     [
         (["mlflow-artifacts:/1", "mlflow-artifacts:/2"], set()),
-        (["s3://old-bucket/1"], {"locations_mixed", "locations_other_store"}),
-        (["/srv/mlruns/1", "file:///home/ada/mlruns/2"], {"locations_local"}),
-        (["mlflow-artifacts://mlflow.example.com:5000/1"], {"locations_host"}),
+        (["s3://old-bucket/1"], {"locations-mixed", "locations-other-store"}),
+        (["/srv/mlruns/1", "file:///home/ada/mlruns/2"], {"locations-local"}),
+        (["mlflow-artifacts://mlflow.example.com:5000/1"], {"locations-host"}),
     ],
 )
 def test_proxied(ready, cluster, places, codes):
@@ -41,7 +41,7 @@ def test_proxied(ready, cluster, places, codes):
     answer = ready.run("check")
     assert (answer.code, answer.codes) == (0, codes), answer.document
     if "s3://old-bucket/1" in places:
-        assert "s3://old-bucket" in answer.finding("locations_other_store")["message"]
+        assert "s3://old-bucket" in answer.finding("locations-other-store")["message"]
     fill(cluster, ready, [place + "/run/artifacts" for place in places], RUN)
     found = {(each["column"], each["prefix"]) for each in ready.run("check").document["locations"]}
     assert len({column for column, _ in found}) == 2
@@ -52,13 +52,13 @@ def test_direct(ready, cluster):
     root = ready.config["artifacts"]["destination"]
     ready.config["artifacts"].update(mode="direct", default_artifact_root=root, destination=None)
     fill(cluster, ready, [f"{root}/1", f"{root}/2"])
-    assert ready.run("check").codes == {"locations_mixed"}
+    assert ready.run("check").codes == {"locations-mixed"}
     # With the proxy off the experiment 0 cannot be read any more.
     ready.config["argv"].append("--no-serve-artifacts")
     answer = ready.run("check")
-    assert (answer.code, answer.errors()) == (3, {"locations_unreachable"})
-    accepted = ready.run("check", "--accept", "locations_unreachable")
-    assert (accepted.code, accepted.finding("locations_unreachable")["accepted"]) == (0, True)
+    assert (answer.code, answer.errors()) == (3, {"locations-unreachable"})
+    accepted = ready.run("check", "--accept", "locations-unreachable")
+    assert (accepted.code, accepted.finding("locations-unreachable")["accepted"]) == (0, True)
     cluster.execute(
         f"UPDATE experiments SET artifact_location = '{root}/0' WHERE experiment_id = 0", database=ready.database
     )
@@ -67,7 +67,7 @@ def test_direct(ready, cluster):
     cluster.execute(
         f"UPDATE experiments SET artifact_location = '{root}2/0' WHERE experiment_id = 0", database=ready.database
     )
-    assert ready.run("check").codes == {"locations_local"}
+    assert ready.run("check").codes == {"locations-local"}
 
 
 @pytest.mark.slow
@@ -80,6 +80,6 @@ def test_a_large_table_does_not_make_the_check_slow(ready, cluster):
         database=ready.database,
     )
     answer = ready.run("check")
-    assert (answer.code, answer.codes - {"locations_unread"}) == (0, set())
+    assert (answer.code, answer.codes - {"locations-unread"}) == (0, set())
     # Far from what reading every row as an object would take.
     assert answer.document["seconds"] < 60

@@ -99,5 +99,5 @@ def test_a_server_without_all_of_them(ready):
 def test_a_wrong_name_stops_the_server_before_it_starts(ready):
     ready.variables[parts.DISABLED] = "everything"
     answer = ready.run("serve")
-    assert (answer.code, answer.errors()) == (2, {"configuration"})
-    assert "everything" in answer.finding("configuration")["message"]
+    assert (answer.code, answer.errors()) == (2, {"environment-value-invalid"})
+    assert "everything" in answer.finding("environment-value-invalid")["message"]

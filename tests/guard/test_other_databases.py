@@ -84,7 +84,7 @@ def mysql_dump(mariadb, database) -> bytes:
 
 @pytest.mark.slow
 def test_mariadb_initialise_check_and_race(on_mariadb, mariadb):
-    assert on_mariadb.run("check").errors() == {"schema_empty"}
+    assert on_mariadb.run("check").errors() == {"schema-empty"}
     answers = on_mariadb.run_all(*[["schema", "--mode", "initialize"]] * 3)
     assert [answer.code for answer in answers] == [0, 0, 0], [answer.document for answer in answers]
     assert sum(answer.document["changed"] for answer in answers) == 1
@@ -96,10 +96,10 @@ def test_mariadb_initialise_check_and_race(on_mariadb, mariadb):
         (
             "UPDATE alembic_version SET version_num = 'ffffffffffff'",
             f"UPDATE alembic_version SET version_num = '{HEAD}'",
-            "schema_newer",
+            "schema-newer",
         ),
-        ("RENAME TABLE job_locks TO gone", "RENAME TABLE gone TO job_locks", "schema_half_migrated"),
-        ("RENAME TABLE alembic_version TO gone", "RENAME TABLE gone TO alembic_version", "schema_version_lost"),
+        ("RENAME TABLE job_locks TO gone", "RENAME TABLE gone TO job_locks", "schema-half-migrated"),
+        ("RENAME TABLE alembic_version TO gone", "RENAME TABLE gone TO alembic_version", "schema-version-lost"),
     ):
         mysql_execute(mariadb, statement, database=on_mariadb.mysql)
         for answer in on_mariadb.run_all(["check"], ["schema", "--mode", "upgrade"], ["serve"]):
@@ -117,7 +117,7 @@ def test_mariadb_upgrade_with_a_dump(on_mariadb, mariadb):
         "mysql+pymysql", store["owner"]["username"], HOSTILE, mariadb.host, mariadb.port, on_mariadb.mysql
     )
     releases.fill("3.16.0", url.render_as_string(hide_password=False))
-    assert on_mariadb.run("check").errors() == {"schema_older"}
+    assert on_mariadb.run("check").errors() == {"schema-older"}
     answer = on_mariadb.run("schema", "--mode", "upgrade")
     assert answer.code == 0, (answer.document, answer.stderr)
     dump = Path(answer.document["dumps"]["backend_store"])
@@ -130,9 +130,9 @@ def test_mariadb_upgrade_with_a_dump(on_mariadb, mariadb):
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        ({"database": "nowhere"}, {"database_missing", "database_no_connect_right"}),
-        ({"port": 1}, {"database_port_closed"}),
-        ({"host": "no-such-host.invalid"}, {"database_host_unknown"}),
+        ({"database": "nowhere"}, {"database-missing", "database-no-connect-right"}),
+        ({"port": 1}, {"database-port-closed"}),
+        ({"host": "no-such-host.invalid"}, {"database-host-unknown"}),
     ],
 )
 def test_mariadb_connection_failures(on_mariadb, change, code):
@@ -145,7 +145,7 @@ def test_mariadb_connection_failures(on_mariadb, change, code):
 def test_mariadb_wrong_password(on_mariadb):
     (on_mariadb.folder / "password").write_text("wrong")
     answer = on_mariadb.run("check", "--skip-store")
-    assert (answer.code, answer.errors()) == (3, {"database_auth_failed"})
+    assert (answer.code, answer.errors()) == (3, {"database-auth-failed"})
 
 
 def test_mariadb_of_another_application(on_mariadb, mariadb):
@@ -158,14 +158,14 @@ def test_mariadb_of_another_application(on_mariadb, mariadb):
     )
     before = mysql_dump(mariadb, on_mariadb.mysql)
     for answer in on_mariadb.run_all(["check"], ["schema", "--mode", "upgrade"], ["serve"]):
-        assert (answer.code, answer.errors()) == (3, {"schema_foreign"}), answer.document
+        assert (answer.code, answer.errors()) == (3, {"schema-foreign"}), answer.document
     assert mysql_dump(mariadb, on_mariadb.mysql) == before
 
 
 def test_mariadb_collation(on_mariadb, mariadb):
     assert on_mariadb.run("schema", "--mode", "initialize").code == 0
     mysql_execute(mariadb, f"ALTER DATABASE {on_mariadb.mysql} COLLATE utf8mb4_bin")
-    assert on_mariadb.run("check").codes == {"database_encoding"}
+    assert on_mariadb.run("check").codes == {"database-encoding"}
 
 
 @pytest.mark.slow
@@ -203,9 +203,9 @@ def on_sqlite(deploy):
 
 def test_sqlite(on_sqlite):
     answer = on_sqlite.run("check")
-    assert (answer.code, answer.errors()) == (3, {"schema_empty"})
+    assert (answer.code, answer.errors()) == (3, {"schema-empty"})
     assert not on_sqlite.file.exists()
-    assert on_sqlite.run("serve").errors() == {"schema_empty"}
+    assert on_sqlite.run("serve").errors() == {"schema-empty"}
     answers = on_sqlite.run_all(*[["schema", "--mode", "initialize"]] * 3)
     assert [answer.code for answer in answers] == [0, 0, 0], [answer.document for answer in answers]
     assert sum(answer.document["changed"] for answer in answers) == 1
@@ -221,7 +221,7 @@ def test_sqlite_states(on_sqlite):
     releases.fill("3.16.0", f"sqlite:///{on_sqlite.file}")
     content = on_sqlite.file.read_bytes()
     for answer in on_sqlite.run_all(["check"], ["schema", "--mode", "initialize"], ["serve"]):
-        assert (answer.code, "schema_older" in answer.errors()) == (3, True), answer.document
+        assert (answer.code, "schema-older" in answer.errors()) == (3, True), answer.document
     assert on_sqlite.file.read_bytes() == content
     answer = on_sqlite.run("schema", "--mode", "upgrade")
     assert answer.code == 0, (answer.document, answer.stderr)
@@ -229,14 +229,14 @@ def test_sqlite_states(on_sqlite):
         assert dump.execute("SELECT version_num FROM alembic_version").fetchall() == [("b7e2c1a4d9f3",)]
     with sqlite3.connect(on_sqlite.file) as database:
         database.execute("UPDATE alembic_version SET version_num = 'ffffffffffff'")
-    assert on_sqlite.run("check").errors() == {"schema_newer"}
+    assert on_sqlite.run("check").errors() == {"schema-newer"}
 
 
 @pytest.mark.parametrize(
     ("content", "code"),
     [
-        (b"this is a text and no database, long enough to be looked at. " * 20, "schema_foreign"),
-        (None, "database_missing"),
+        (b"this is a text and no database, long enough to be looked at. " * 20, "schema-foreign"),
+        (None, "database-missing"),
     ],
 )
 def test_sqlite_file_that_is_none(on_sqlite, content, code):
@@ -258,5 +258,5 @@ def test_missing_mysql_driver_is_said(on_sqlite):
         "server": {"username": "u", "password_file": ""},
     }
     answer = on_sqlite.run("check", "--skip-store")
-    assert (answer.code, answer.errors()) == (3, {"driver_missing"})
-    assert "mysql+mysqlconnector" in answer.finding("driver_missing")["message"]
+    assert (answer.code, answer.errors()) == (3, {"database-driver-missing"})
+    assert "mysql+mysqlconnector" in answer.finding("database-driver-missing")["message"]

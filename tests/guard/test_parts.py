@@ -10,7 +10,7 @@ import sys
 
 import pytest
 from mlflow_guard import config
-from mlflow_guard.answer import Answer, Problem, finding
+from mlflow_guard.answer import Answer, Problem, check_accepted, finding
 from mlflow_guard.config import Artifacts
 from mlflow_guard.inspect import locations, passfile
 from mlflow_guard.serve import health
@@ -46,43 +46,56 @@ def changed(path: str, value) -> dict:
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "argument"),
+    ("path", "value", "argument", "code"),
     [
-        ("backend_store", None, "backend_store"),
-        ("backend_store", [], "backend_store"),
-        ("backend_store/drivername", "mssql+pyodbc", "backend_store.drivername"),
-        ("backend_store/drivername", "", "backend_store.drivername"),
-        ("backend_store/drivername", None, "backend_store.drivername"),
-        ("backend_store/host", "", "backend_store.host"),
-        ("backend_store/host", " h", "backend_store.host"),
-        ("backend_store/port", "5432", "backend_store.port"),
-        ("backend_store/port", 0, "backend_store.port"),
-        ("backend_store/port", 65536, "backend_store.port"),
-        ("backend_store/port", True, "backend_store.port"),
-        ("backend_store/database", "", "backend_store.database"),
-        ("backend_store/query", {"a": 1}, "backend_store.query"),
-        ("backend_store/server", None, "backend_store.server"),
-        ("backend_store/server/username", "", "backend_store.server.username"),
-        ("backend_store/owner", "x", "backend_store.owner"),
-        ("registry_store", "x", "registry_store"),
-        ("auth_store", 5, "auth_store"),
-        ("artifacts", None, "artifacts"),
-        ("artifacts/mode", "both", "artifacts.mode"),
-        ("artifacts/destination", "", "artifacts.destination"),
-        ("artifacts/destination", None, "artifacts.destination"),
-        ("argv", "x", "argv"),
-        ("argv", [1], "argv"),
-        ("secret_environment", {"A": 1}, "secret_environment"),
-        ("schema_dumps", 7, "schema_dumps"),
-        ("backend_store", {"drivername": "sqlite", "database": ":memory:"}, "backend_store.database"),
-        ("backend_store", {"drivername": "sqlite", "database": "mlflow.db"}, "backend_store.database"),
+        ("backend_store", None, "backend_store", "configuration"),
+        ("backend_store", [], "backend_store", "configuration"),
+        ("backend_store/drivername", "mssql+pyodbc", "backend_store.drivername", "database-scheme-unsupported"),
+        ("backend_store/drivername", "", "backend_store.drivername", "database-scheme-unsupported"),
+        ("backend_store/drivername", None, "backend_store.drivername", "configuration"),
+        ("backend_store/host", "", "backend_store.host", "database-host-missing"),
+        ("backend_store/host", " h", "backend_store.host", "database-host-invalid"),
+        ("backend_store/port", "5432", "backend_store.port", "database-port-invalid"),
+        ("backend_store/port", 0, "backend_store.port", "database-port-invalid"),
+        ("backend_store/port", 65536, "backend_store.port", "database-port-invalid"),
+        ("backend_store/port", True, "backend_store.port", "database-port-invalid"),
+        ("backend_store/database", "", "backend_store.database", "database-name-missing"),
+        ("backend_store/query", {"a": 1}, "backend_store.query", "configuration"),
+        ("backend_store/server", None, "backend_store.server", "configuration"),
+        ("backend_store/server/username", "", "backend_store.server.username", "configuration"),
+        ("backend_store/owner", "x", "backend_store.owner", "configuration"),
+        ("registry_store", "x", "registry_store", "configuration"),
+        ("auth_store", 5, "auth_store", "configuration"),
+        ("artifacts", None, "artifacts", "configuration"),
+        ("artifacts/mode", "both", "artifacts.mode", "configuration"),
+        ("artifacts/destination", "", "artifacts.destination", "artifacts-destination-missing"),
+        ("artifacts/destination", None, "artifacts.destination", "artifacts-destination-missing"),
+        ("argv", "x", "argv", "configuration"),
+        ("argv", [1], "argv", "configuration"),
+        ("secret_environment", {"A": 1}, "secret_environment", "configuration"),
+        ("schema_dumps", 7, "schema_dumps", "configuration"),
+        (
+            "backend_store",
+            {"drivername": "sqlite", "database": ":memory:"},
+            "backend_store.database",
+            "database-in-memory",
+        ),
+        (
+            "backend_store",
+            {"drivername": "sqlite", "database": "mlflow.db"},
+            "backend_store.database",
+            "sqlite-relative-path",
+        ),
     ],
 )
-def test_wrong_configurations_are_named(path, value, argument):
+def test_wrong_configurations_are_named(path, value, argument, code):
     with pytest.raises(Problem) as caught:
         config.parse(changed(path, value))
     assert caught.value.finding["argument"] == argument
-    assert caught.value.finding["code"] == "configuration"
+    assert caught.value.finding["code"] == code
+    answer = Answer("check")
+    answer.add(caught.value.finding)
+    assert answer.exit_code == 2
 
 
 def test_good_configurations():
@@ -140,7 +153,7 @@ def test_secrets_that_are_none(tmp_path, content):
     (tmp_path / "p").write_bytes(content)
     with pytest.raises(Problem) as caught:
         config.read_secret("x", str(tmp_path / "p"))
-    assert caught.value.finding["code"] == "secret_unreadable"
+    assert caught.value.finding["code"] == "secret-unreadable"
 
 
 def run(*arguments, **options):
@@ -169,11 +182,35 @@ def test_a_file_that_is_no_json(tmp_path):
     assert run("--config", str(tmp_path / "c"), "check").returncode == 2
 
 
-def test_only_some_findings_can_be_accepted(tmp_path):
+@pytest.mark.parametrize(
+    ("accepted", "code", "words"),
+    [
+        ("locations-unreachable", None, ""),
+        # A warning stops nothing.
+        ("destination-full", None, ""),
+        ("schema-foreign", "accept-never", "schema-foreign can never be accepted; take it out, and give MLflow"),
+        ("unexpected", "accept-never", "unexpected can never be accepted"),
+        ("accept-never", "accept-never", "accept-never can never be accepted"),
+        (
+            "schema_emptied",
+            "accept-unknown",
+            "'schema_emptied' is not a code of a finding; write schema-emptied, which is",
+        ),
+        ("Schema-Emptyed", "accept-unknown", "write schema-emptied, which is the nearest one"),
+        ("", "accept-unknown", "'' is not a code of a finding; write "),
+    ],
+)
+def test_only_some_findings_can_be_accepted(accepted, code, words):
+    found = check_accepted((accepted,), "--accept")
+    assert [each["code"] for each in found] == ([code] if code else [])
+    assert all(words in each["message"] and each["argument"] == "--accept" for each in found)
+
+
+def test_all_that_cannot_be_accepted_is_said_before_anything_is_looked_at(tmp_path):
     (tmp_path / "c").write_text(json.dumps(GOOD))
-    answer = run("--config", str(tmp_path / "c"), "check", "--accept", "schema_foreign")
+    answer = run("--config", str(tmp_path / "c"), "check", "--accept", "schema-foreign", "--accept=schema")
     assert answer.returncode == 2
-    assert "locations_unreachable" in json.loads(answer.stdout)["findings"][0]["message"]
+    assert [each["code"] for each in json.loads(answer.stdout)["findings"]] == ["accept-never", "accept-unknown"]
 
 
 def test_options_stand_before_or_after_the_command(tmp_path):
@@ -188,18 +225,18 @@ def test_options_stand_before_or_after_the_command(tmp_path):
 def test_exit_codes():
     for codes, expected in (
         ([], 0),
-        (["database_timeout"], 4),
-        (["database_timeout", "schema_foreign"], 3),
-        (["configuration", "schema_foreign"], 2),
-        (["foreign_tables_beside"], 0),
+        (["database-timeout"], 4),
+        (["database-timeout", "schema-foreign"], 3),
+        (["configuration", "schema-foreign"], 2),
+        (["foreign-tables-beside"], 0),
         (["unexpected", "configuration"], 1),
     ):
         answer = Answer("check")
         for code in codes:
             answer.add(finding(code, "x", "y"))
         assert answer.exit_code == expected, codes
-    accepted = Answer("check", ("locations_unreachable",))
-    accepted.add(finding("locations_unreachable", "x", "y"))
+    accepted = Answer("check", ("locations-unreachable",))
+    accepted.add(finding("locations-unreachable", "x", "y"))
     assert (accepted.exit_code, accepted.findings[0]["accepted"]) == (0, True)
 
 
@@ -277,13 +314,13 @@ def place(column, prefix, count=1, within=0):
     ("mode", "destination", "serves", "found", "codes"),
     [
         ("proxied", "s3://b", True, ["mlflow-artifacts:"], []),
-        ("proxied", "s3://b", True, ["mlflow-artifacts:", "s3://b"], ["locations_mixed", "locations_other_store"]),
-        ("proxied", "s3://b", True, ["s3://old"], ["locations_mixed", "locations_other_store"]),
-        ("proxied", "/mlartifacts", True, ["/srv/mlruns"], ["locations_local"]),
-        ("proxied", "s3://b", True, ["mlflow-artifacts://old:5000"], ["locations_host"]),
-        ("direct", "s3://b", True, ["s3://old"], ["locations_other_store"]),
-        ("direct", "s3://b", True, ["mlflow-artifacts:"], ["locations_mixed"]),
-        ("direct", "s3://b", False, ["mlflow-artifacts:"], ["locations_unreachable"]),
+        ("proxied", "s3://b", True, ["mlflow-artifacts:", "s3://b"], ["locations-mixed", "locations-other-store"]),
+        ("proxied", "s3://b", True, ["s3://old"], ["locations-mixed", "locations-other-store"]),
+        ("proxied", "/mlartifacts", True, ["/srv/mlruns"], ["locations-local"]),
+        ("proxied", "s3://b", True, ["mlflow-artifacts://old:5000"], ["locations-host"]),
+        ("direct", "s3://b", True, ["s3://old"], ["locations-other-store"]),
+        ("direct", "s3://b", True, ["mlflow-artifacts:"], ["locations-mixed"]),
+        ("direct", "s3://b", False, ["mlflow-artifacts:"], ["locations-unreachable"]),
         ("direct", "s3://b", True, ["models:", "runs:"], []),
     ],
 )

@@ -82,10 +82,10 @@ def test_encrypted_anew_once(stored):
     same = stored.schema((OLD, OLD_KEY))
     assert (same.code, same.document["changed"]) == (0, False), same.document
     refused = stored.schema((NEW, NEW_KEY))
-    assert refused.errors() == {"stored_secrets_unreadable"}
+    assert refused.errors() == {"stored-secrets-unreadable"}
     assert len([each for each in refused.document["findings"] if each["severity"] == "error"]) == 2
-    assert stored.schema((NEW, NEW_KEY), (OTHER, OTHER_KEY)).errors() == {"stored_secrets_unreadable"}
-    assert stored.schema((NEW, NEW_KEY), (OLD, OLD_KEY), "--mode", "refuse").errors() == {"stored_secrets_former"}
+    assert stored.schema((NEW, NEW_KEY), (OTHER, OTHER_KEY)).errors() == {"stored-secrets-unreadable"}
+    assert stored.schema((NEW, NEW_KEY), (OLD, OLD_KEY), "--mode", "refuse").errors() == {"stored-secrets-former"}
     planned = stored.schema((NEW, NEW_KEY), (OLD, OLD_KEY), "--mode", "initialize", "--dry-run")
     assert planned.document["planned"] == ["encrypt stored secrets in backend_store anew"]
     assert stored.readable(OLD, OLD_KEY)
@@ -105,8 +105,8 @@ def test_one_that_cannot_be_read_leaves_all_as_they_are(stored):
             {"id": "w0", "secret": Fernet(OTHER_KEY).encrypt(b"x").decode()},
         )
     answer = stored.schema((NEW, NEW_KEY), (OLD, OLD_KEY))
-    assert answer.errors() == {"stored_secrets_unreadable"}
-    assert "1 of 2 secrets of webhooks" in answer.finding("stored_secrets_unreadable")["message"]
+    assert answer.errors() == {"stored-secrets-unreadable"}
+    assert "1 of 2 secrets of webhooks" in answer.finding("stored-secrets-unreadable")["message"]
     assert stored.readable(OLD, OLD_KEY)
 
 

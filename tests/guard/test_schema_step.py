@@ -113,9 +113,9 @@ def test_who_holds_the_lock_is_said(deploy, cluster):
             cursor.execute("SELECT pg_advisory_lock(%s)", (lock.LOCK_NUMBER,))
             before = deployment.dump()
             answer = deployment.run("schema", "--mode", "initialize", "--lock-timeout", "1")
-        assert (answer.code, answer.errors()) == (4, {"lock_busy"})
-        assert "somebody else" in answer.finding("lock_busy")["message"]
-        assert str(holder.info.backend_pid) in answer.finding("lock_busy")["message"]
+        assert (answer.code, answer.errors()) == (4, {"lock-busy"})
+        assert "somebody else" in answer.finding("lock-busy")["message"]
+        assert str(holder.info.backend_pid) in answer.finding("lock-busy")["message"]
         assert deployment.dump() == before
     finally:
         holder.close()
@@ -142,8 +142,8 @@ def test_a_blocked_migration_is_undone_and_names_the_blocker(deploy, cluster):
             cursor.execute("SELECT count(*) FROM experiments")
             before = deployment.dump()
             answer = deployment.run("schema", "--mode", "upgrade", "--blocked-timeout", "5")
-        assert (answer.code, answer.errors()) == (4, {"schema_blocked"}), answer.document
-        assert "a long report" in answer.finding("schema_blocked")["message"]
+        assert (answer.code, answer.errors()) == (4, {"schema-blocked"}), answer.document
+        assert "a long report" in answer.finding("schema-blocked")["message"]
         assert os.path.exists(answer.document["dumps"]["backend_store"])
         assert deployment.dump() == before
     finally:
@@ -183,7 +183,7 @@ def test_killed_between_the_steps_it_can_be_run_again(deploy, cluster):
     cluster.execute("UPDATE mlflow_guard.destination SET confirmed = false", database=deployment.database)
     for path in (deployment.folder / "artifacts" / ".mlflow-guard").iterdir():
         path.unlink()
-    assert deployment.run("check").errors() == {"destination_unconfirmed"}
+    assert deployment.run("check").errors() == {"destination-unconfirmed"}
     answer = deployment.run("schema", "--mode", "initialize")
     assert (answer.code, answer.document["planned"]) == (0, ["write the destination's marker"])
     assert deployment.run("check").codes == set()
@@ -233,21 +233,21 @@ def test_users_in_the_tracking_database(deploy, cluster):
     assert deployment.run("check").codes == set()
     # Without basic-auth the same database is still fine; the users' tables are mentioned.
     deployment.config["auth_store"] = None
-    assert deployment.run("check").codes == {"foreign_tables_beside"}
+    assert deployment.run("check").codes == {"foreign-tables-beside"}
 
 
 def test_exchanged_databases(deploy, cluster, ready):
     users = deploy(cluster.old("2.9.2", releases.FILL_AUTH))
     users.config["auth_store"] = users.store(ready.database)
     answer = users.run("schema", "--mode", "upgrade")
-    assert (answer.code, answer.errors()) == (3, {"schema_other_purpose"})
+    assert (answer.code, answer.errors()) == (3, {"schema-other-purpose"})
     assert len(answer.document["findings"]) == 2
 
 
 def test_owner_without_rights(deploy, cluster):
     deployment = deploy(owner="super" if cluster.server.superuser == "super" else cluster.server.superuser)
     answer = deployment.run("schema", "--mode", "initialize")
-    assert (answer.code, answer.errors()) == (3, {"owner_lacks_rights"})
+    assert (answer.code, answer.errors()) == (3, {"owner-lacks-rights"})
     messages = " ".join(each["message"] for each in answer.document["findings"])
     assert "create tables in schema 'public'" in messages
     assert "create the schema mlflow_guard" in messages
@@ -258,8 +258,8 @@ def test_owner_that_does_not_own_the_tables(deploy, cluster):
     cluster.execute(f"ALTER TABLE runs OWNER TO {cluster.server.superuser}", database=deployment.database)
     before = deployment.dump()
     answer = deployment.run("schema", "--mode", "upgrade")
-    assert (answer.code, answer.errors()) == (3, {"owner_lacks_rights"})
-    assert "runs" in answer.finding("owner_lacks_rights")["message"]
+    assert (answer.code, answer.errors()) == (3, {"owner-lacks-rights"})
+    assert "runs" in answer.finding("owner-lacks-rights")["message"]
     assert deployment.dump() == before
 
 
@@ -267,8 +267,8 @@ def test_missing_server_role(deploy):
     deployment = deploy()
     deployment.config["backend_store"]["server"]["username"] = "mlflow_srever"
     answer = deployment.run("schema", "--mode", "initialize")
-    assert (answer.code, answer.errors()) == (3, {"server_role_missing"})
-    assert "mlflow_srever" in answer.finding("server_role_missing")["message"]
+    assert (answer.code, answer.errors()) == (3, {"server-role-missing"})
+    assert "mlflow_srever" in answer.finding("server-role-missing")["message"]
 
 
 @pytest.mark.parametrize("owner", [None, {"username": OWNER, "password_file": "/run/secrets/nowhere"}])
@@ -276,9 +276,9 @@ def test_no_owner_here(deploy, owner):
     deployment = deploy()
     deployment.config["backend_store"]["owner"] = owner
     answer = deployment.run("schema", "--mode", "initialize")
-    assert (answer.code, answer.errors()) == (3, {"owner_missing"})
+    assert (answer.code, answer.errors()) == (3, {"owner-missing"})
     # A server's container has no owner: the check does without.
-    assert deployment.run("check", "--skip-store").errors() == {"schema_empty"}
+    assert deployment.run("check", "--skip-store").errors() == {"schema-empty"}
 
 
 def only_programs(folder, **programs):
@@ -294,14 +294,14 @@ def only_programs(folder, **programs):
 @pytest.mark.parametrize(
     ("programs", "code"),
     [
-        ({}, "dump_program_missing"),
-        ({"pg_dump": "#!/bin/sh\necho 'pg_dump (PostgreSQL) 11.22'\n"}, "dump_program_old"),
+        ({}, "dump-program-missing"),
+        ({"pg_dump": "#!/bin/sh\necho 'pg_dump (PostgreSQL) 11.22'\n"}, "dump-program-old"),
         (
             {
                 "pg_dump": "#!/bin/sh\ncase $1 in --version) echo 'pg_dump (PostgreSQL) 99.1';; *) echo 'No space "
                 "left on device' >&2; exit 1;; esac\n"
             },
-            "dump_failed",
+            "dump-failed",
         ),
     ],
     ids=["missing", "old", "failing"],
@@ -324,13 +324,13 @@ def test_no_upgrade_without_a_dump(deploy, cluster, programs, code):
 def test_a_directory_for_dumps_that_cannot_be_made(deploy, cluster):
     deployment = deploy(cluster.old("3.16.0"))
     deployment.config["schema_dumps"] = "/proc/nowhere"
-    assert deployment.run("schema", "--mode", "upgrade").errors() == {"dump_failed"}
+    assert deployment.run("schema", "--mode", "upgrade").errors() == {"dump-failed"}
 
 
 def test_upgrade_without_a_dump_on_demand(deploy, cluster):
     deployment = deploy(cluster.old("3.16.0"))
     answer = deployment.run("schema", "--mode", "upgrade", "--skip-dump")
-    assert (answer.code, answer.codes) == (0, {"dump_skipped"})
+    assert (answer.code, answer.codes) == (0, {"dump-skipped"})
     assert not (deployment.folder / "dumps").exists()
 
 
@@ -365,7 +365,7 @@ def test_the_dump_leaves_out_what_belongs_to_others(deploy, cluster):
     )
     deployment.config["backend_store"]["query"] = {"options": "-csearch_path=mlflow"}
     answer = deployment.run("schema", "--mode", "upgrade")
-    assert (answer.code, answer.codes) == (0, {"foreign_tables_beside"}), answer.document
+    assert (answer.code, answer.codes) == (0, {"foreign-tables-beside"}), answer.document
     dumped = answer.document["dumps"]["backend_store"]
     listing = subprocess.run(["pg_restore", "--list", dumped], capture_output=True, text=True, check=True).stdout
     assert "experiments" in listing
@@ -396,9 +396,9 @@ def test_a_second_deployment_with_another_owner_is_refused(ready, cluster):
         )
         before = ready.dump()
         answer = other.run("schema", "--mode", "initialize")
-        expected = ("record_of_another_owner", "schema_elsewhere", "destination_of_another")
+        expected = ("record-of-another-owner", "schema-elsewhere", "destination-of-another")
         assert (answer.code, answer.errors()) == (3, set(expected)), answer.document
-        message = answer.finding("record_of_another_owner")["message"]
+        message = answer.finding("record-of-another-owner")["message"]
         assert OWNER in message
         assert "other_owner" in message
         assert ready.dump() == before
@@ -427,17 +427,17 @@ def test_data_that_the_migration_cannot_take_is_named(deploy, cluster):
     )
     before = deployment.dump()
     answer = deployment.run("schema", "--mode", "upgrade")
-    assert (answer.code, answer.errors()) == (3, {"migration_failed"})
-    assert "logged_models" in answer.finding("migration_failed")["message"]
+    assert (answer.code, answer.errors()) == (3, {"migration-failed"})
+    assert "logged_models" in answer.finding("migration-failed")["message"]
     assert deployment.dump() == before
 
 
 def test_a_database_whose_tables_were_dropped(ready, cluster):
     cluster.execute("DROP SCHEMA public CASCADE", "CREATE SCHEMA public", database=ready.database, user=OWNER)
     answer = ready.run("schema", "--mode", "initialize")
-    assert (answer.code, "schema_emptied" in answer.errors()) == (3, True)
+    assert (answer.code, "schema-emptied" in answer.errors()) == (3, True)
     cluster.execute(f"GRANT USAGE ON SCHEMA public TO {SERVER}", database=ready.database, user=OWNER)
-    assert ready.run("schema", "--mode", "initialize", "--accept", "schema_emptied").code == 0
+    assert ready.run("schema", "--mode", "initialize", "--accept", "schema-emptied").code == 0
 
 
 def test_waiting_for_a_database(deploy):
@@ -445,7 +445,7 @@ def test_waiting_for_a_database(deploy):
     port, deployment.config["backend_store"]["port"] = deployment.config["backend_store"]["port"], servers.free_port()
     begun = time.monotonic()
     answer = deployment.run("schema", "--mode", "initialize", "--wait", "2")
-    assert (answer.code, answer.errors()) == (4, {"database_port_closed"})
+    assert (answer.code, answer.errors()) == (4, {"database-port-closed"})
     assert time.monotonic() - begun >= 2
     deployment.config["backend_store"]["port"] = port
     assert deployment.run("schema", "--dry-run", "--mode", "initialize", "--wait", "30").code == 0

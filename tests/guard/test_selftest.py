@@ -59,7 +59,7 @@ def test_a_name_that_is_gone_is_an_error(monkeypatch):
     answer = Answer("selftest")
     selftest.run(answer)
     (error,) = [each for each in answer.errors if "_upgrade_db" in each["argument"]]
-    assert error["code"] == "import_failed"
+    assert error["code"] == "import-failed"
     assert "the schema step" in error["message"]
 
 

@@ -97,26 +97,26 @@ def test_a_prefix_is_kept_to(deploy, object_store, s3, bucket):
 def test_missing_bucket(on_s3):
     on_s3.config["artifacts"]["destination"] = "s3://no-such-bucket-here"
     answer = on_s3.run("store")
-    assert (answer.code, answer.errors()) == (3, {"store_bucket_missing"}), answer.document
-    assert "no-such-bucket-here" in answer.finding("store_bucket_missing")["message"]
+    assert (answer.code, answer.errors()) == (3, {"store-bucket-missing"}), answer.document
+    assert "no-such-bucket-here" in answer.finding("store-bucket-missing")["message"]
     before = on_s3.dump()
     answer = on_s3.run("schema", "--mode", "initialize")
-    assert (answer.code, answer.errors()) == (3, {"store_bucket_missing"}), answer.document
+    assert (answer.code, answer.errors()) == (3, {"store-bucket-missing"}), answer.document
     assert on_s3.dump() == before
 
 
 @pytest.mark.parametrize("name", ["s3://", "s3:///path", "s3://Not_A_Bucket!"])
 def test_impossible_bucket(on_s3, name):
     on_s3.config["artifacts"]["destination"] = name
-    assert on_s3.run("store").errors() == {"store_bucket_missing"}
+    assert on_s3.run("store").errors() == {"store-bucket-missing"}
 
 
 @pytest.mark.parametrize(
     ("access", "secret", "code"),
     [
-        ("AKIANOBODY", "x", "store_signature"),
-        ("AKIAGUARD", "wrong", "store_signature"),
-        ("AKIAREADER", "reader secret", "store_denied"),
+        ("AKIANOBODY", "x", "store-signature"),
+        ("AKIAGUARD", "wrong", "store-signature"),
+        ("AKIAREADER", "reader secret", "store-denied"),
     ],
 )
 def test_keys(on_s3, access, secret, code):
@@ -131,21 +131,21 @@ def test_keys(on_s3, access, secret, code):
 def test_no_credentials(on_s3):
     on_s3.variables["AWS_SHARED_CREDENTIALS_FILE"] = "/run/secrets/nowhere"
     answer = on_s3.run("store")
-    assert (answer.code, answer.errors()) == (3, {"store_credentials_missing"})
-    assert "/run/secrets/nowhere" in answer.finding("store_credentials_missing")["message"]
+    assert (answer.code, answer.errors()) == (3, {"store-credentials-missing"})
+    assert "/run/secrets/nowhere" in answer.finding("store-credentials-missing")["message"]
 
 
 @pytest.mark.parametrize("endpoint", ["http://no-such-host.invalid:9000", "http://127.0.0.1:{closed}"])
 def test_unreachable_endpoint(on_s3, endpoint):
     on_s3.config["artifacts"]["endpoint_url"] = endpoint.format(closed=servers.free_port())
     answer = on_s3.run("store")
-    assert (answer.code, answer.errors()) == (4, {"store_unreachable"}), answer.document
+    assert (answer.code, answer.errors()) == (4, {"store-unreachable"}), answer.document
     assert answer.seconds < SECONDS
 
 
 def test_tls_to_a_store_without(on_s3, object_store):
     on_s3.config["artifacts"]["endpoint_url"] = object_store.endpoint.replace("http:", "https:")
-    assert on_s3.run("store").errors() == {"store_tls"}
+    assert on_s3.run("store").errors() == {"store-tls"}
 
 
 @contextmanager
@@ -181,28 +181,28 @@ def error_document(code: str, message: str) -> str:
 @pytest.mark.parametrize(
     ("response", "code"),
     [
-        (http_response("200 OK", "<html><body>Console</body></html>", "text/html"), "store_not_s3"),
-        (http_response("200 OK", "OK", "text/plain"), "store_not_s3"),
-        (http_response("404 Not Found", "404 page not found", "text/plain"), "store_not_s3"),
+        (http_response("200 OK", "<html><body>Console</body></html>", "text/html"), "store-not-s3"),
+        (http_response("200 OK", "OK", "text/plain"), "store-not-s3"),
+        (http_response("404 Not Found", "404 page not found", "text/plain"), "store-not-s3"),
         (
             http_response("503 Service Unavailable", error_document("SlowDown", "Reduce your request rate")),
-            "store_unavailable",
+            "store-unavailable",
         ),
         (
             http_response("403 Forbidden", error_document("RequestTimeTooSkewed", "The difference is too large")),
-            "store_clock",
+            "store-clock",
         ),
         (
             http_response(
                 "400 Bad Request", error_document("XAmzContentSHA256Mismatch", "x-amz-content-sha256 does not match")
             ),
-            "store_checksum",
+            "store-checksum",
         ),
         (
             http_response(
                 "400 Bad Request", error_document("IllegalLocationConstraintException", "use another endpoint")
             ),
-            "store_region",
+            "store-region",
         ),
     ],
 )
@@ -227,15 +227,15 @@ def test_a_directory(deploy):
 @pytest.mark.parametrize(
     ("destination", "code"),
     [
-        ("/nowhere/mlartifacts", "destination_missing"),
-        ("/etc/hostname", "destination_missing"),
-        ("/proc", "destination_not_writable"),
-        ("mlartifacts", "destination_relative"),
-        ("./x", "destination_relative"),
-        ("bucket/path", "destination_relative"),
-        ("s3:/bucket", "store_bucket_missing"),
-        ("http://host/x", "destination_relative"),
-        ("mlflow-artifacts:/x", "destination_relative"),
+        ("/nowhere/mlartifacts", "destination-missing"),
+        ("/etc/hostname", "destination-missing"),
+        ("/proc", "destination-not-writable"),
+        ("mlartifacts", "artifact-path-relative"),
+        ("./x", "artifact-path-relative"),
+        ("bucket/path", "artifact-path-relative"),
+        ("s3:/bucket", "store-bucket-missing"),
+        ("http://host/x", "artifact-scheme-unsupported"),
+        ("mlflow-artifacts:/x", "artifact-scheme-unsupported"),
     ],
 )
 def test_wrong_destinations(deploy, destination, code):
@@ -273,8 +273,8 @@ def test_a_directory_of_another_user(deploy):
                 check=False,
             )
         answer = deployment.answered(process.returncode, process.stdout, process.stderr)
-        assert (answer.code, answer.errors()) == (3, {"destination_not_writable"}), answer.document
-        assert str(identity["user"]) in answer.finding("destination_not_writable")["message"]
+        assert (answer.code, answer.errors()) == (3, {"destination-not-writable"}), answer.document
+        assert str(identity["user"]) in answer.finding("destination-not-writable")["message"]
     finally:
         shared.rmdir()
 
@@ -283,13 +283,13 @@ def test_unknown_kinds_of_stores_are_mentioned(deploy):
     deployment = deploy()
     deployment.config["artifacts"]["destination"] = "gs://bucket/path"
     answer = deployment.run("store")
-    assert (answer.code, answer.codes) == (0, {"store_scheme_unchecked"})
+    assert (answer.code, answer.codes) == (0, {"store-scheme-unchecked"})
     answer = deployment.run("schema", "--mode", "initialize")
     assert answer.code == 0, answer.document
-    assert deployment.run("check").codes == {"store_scheme_unchecked"}
+    assert deployment.run("check").codes == {"store-scheme-unchecked"}
     # There is no marker in such a store, so the recorded name is compared.
     deployment.config["artifacts"]["destination"] = "gs://other/path"
-    assert deployment.run("check").errors() == {"destination_marker_missing"}
+    assert deployment.run("check").errors() == {"destination-marker-missing"}
 
 
 # The fingerprint. Each on a directory and on S3.
@@ -327,8 +327,8 @@ def test_a_changed_destination_is_refused(marked):
     assert deployment.run("check").codes == set()
     first = deployment.config["artifacts"]["destination"]
     deployment.config["artifacts"]["destination"] = other()
-    refused_with(deployment, "destination_marker_missing")
-    assert first in deployment.run("check").finding("destination_marker_missing")["message"]
+    refused_with(deployment, "destination-marker-missing")
+    assert first in deployment.run("check").finding("destination-marker-missing")["message"]
     # It can be meant, and then the new place is the only one.
     assert deployment.run("schema", "--mode", "initialize", "--adopt-destination").code == 0
     assert deployment.run("check").codes == set()
@@ -337,7 +337,7 @@ def test_a_changed_destination_is_refused(marked):
 def test_an_emptied_destination_is_refused(marked):
     deployment, _, empty = marked
     empty()
-    refused_with(deployment, "destination_marker_missing")
+    refused_with(deployment, "destination-marker-missing")
     # To write it anew needs no right to change the schema, and is done once.
     for changed in (True, False):
         answer = deployment.run("schema", "--adopt-destination")
@@ -353,13 +353,13 @@ def test_the_destination_of_another_deployment_is_refused(marked, deploy, cluste
     second.variables = deployment.variables
     before = second.dump()
     answer = second.run("schema", "--mode", "initialize")
-    assert (answer.code, answer.errors()) == (3, {"destination_of_another"})
-    assert "'test'" in answer.finding("destination_of_another")["message"]
+    assert (answer.code, answer.errors()) == (3, {"destination-of-another"})
+    assert "'test'" in answer.finding("destination-of-another")["message"]
     assert second.dump() == before
     # Taken over knowingly, the first one is shut out: two never write to one place.
     assert second.run("schema", "--mode", "initialize", "--adopt-destination").code == 0
     assert second.run("check").codes == set()
-    refused_with(deployment, "destination_of_another")
+    refused_with(deployment, "destination-of-another")
 
 
 def test_the_same_destination_under_another_name(ready):
@@ -367,7 +367,7 @@ def test_the_same_destination_under_another_name(ready):
     alias.symlink_to(ready.folder / "artifacts")
     ready.config["artifacts"]["destination"] = str(alias)
     answer = ready.run("check")
-    assert (answer.code, answer.codes) == (0, {"destination_moved"})
+    assert (answer.code, answer.codes) == (0, {"destination-moved"})
     answer = ready.run("schema", "--mode", "initialize")
     assert (answer.code, answer.document["changed"]) == (0, True)
     assert ready.run("check").codes == set()
@@ -377,8 +377,8 @@ def test_a_marker_that_was_changed(ready):
     marker = ready.folder / "artifacts/.mlflow-guard/marker.json"
     for content in ("", "{}", "[1]", '{"identity": 5}', "not json"):
         marker.write_text(content)
-        assert ready.run("check").errors() == {"destination_marker_unreadable"}, content
-    assert ready.run("schema", "--mode", "initialize").errors() == {"destination_marker_unreadable"}
+        assert ready.run("check").errors() == {"destination-marker-unreadable"}, content
+    assert ready.run("schema", "--mode", "initialize").errors() == {"destination-marker-unreadable"}
     assert ready.run("schema", "--mode", "initialize", "--adopt-destination").code == 0
     assert json.loads(marker.read_text())["deployment"] == "test"
     assert ready.run("check").codes == set()
@@ -392,10 +392,10 @@ def test_a_database_without_record(deploy, cluster):
         database=deployment.database,
         user=OWNER,
     )
-    assert deployment.run("check").errors() == {"destination_unrecorded"}
-    assert deployment.run("check", "--skip-store").errors() == {"destination_unrecorded"}
-    assert deployment.run("serve").errors() == {"destination_unrecorded"}
-    assert deployment.run("schema").errors() == {"destination_unrecorded", "rights_missing"}
+    assert deployment.run("check").errors() == {"destination-unrecorded"}
+    assert deployment.run("check", "--skip-store").errors() == {"destination-unrecorded"}
+    assert deployment.run("serve").errors() == {"destination-unrecorded"}
+    assert deployment.run("schema").errors() == {"destination-unrecorded", "rights-missing"}
     assert deployment.run("schema", "--mode", "initialize").code == 0
     assert deployment.run("check").codes == set()
 
@@ -404,7 +404,7 @@ def test_a_new_database_on_a_used_destination_is_mentioned(deploy):
     deployment = deploy()
     (deployment.folder / "artifacts/0").mkdir()
     answer = deployment.run("schema", "--mode", "initialize")
-    assert (answer.code, answer.codes) == (0, {"destination_not_empty"})
+    assert (answer.code, answer.codes) == (0, {"destination-not-empty"})
 
 
 def test_an_unreachable_store_stops_before_anything_is_changed(deploy, object_store, bucket):
@@ -412,5 +412,5 @@ def test_an_unreachable_store_stops_before_anything_is_changed(deploy, object_st
     deployment.config["artifacts"]["endpoint_url"] = f"http://127.0.0.1:{servers.free_port()}"
     before = deployment.dump()
     answer = deployment.run("schema", "--mode", "initialize")
-    assert (answer.code, answer.errors()) == (4, {"store_unreachable"})
+    assert (answer.code, answer.errors()) == (4, {"store-unreachable"})
     assert deployment.dump() == before

@@ -53,7 +53,8 @@ def test_every_finding_is_explained():
         assert each["meaning"].endswith("."), code
         assert each["why"].endswith("."), code
         assert not each["remedy"].endswith("."), code
-        assert set(each) <= {"severity", "meaning", "why", "remedy", "retry", "acceptable"}, code
+        assert set(each) <= {"severity", "meaning", "why", "remedy", "retry", "usage", "acceptable"}, code
+        assert not (each.get("acceptable") and each["severity"] != "error"), code
 
 
 def test_every_finding_that_the_code_names_exists():
@@ -61,9 +62,13 @@ def test_every_finding_that_the_code_names_exists():
 
     package = Path(findings.__file__).parent
     named = set()
-    for file in package.glob("*.py"):
+    for file in package.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
-            called = isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("Problem", "finding")
-            if called and node.args and isinstance(node.args[0], ast.Constant):
+            if not isinstance(node, ast.Call):
+                continue
+            if getattr(node.func, "id", "") in ("Problem", "finding") and isinstance(node.args[0], ast.Constant):
                 named.add(node.args[0].value)
+            words = [word.value for word in node.keywords if word.arg == "code"]
+            named |= {word.value for word in words if isinstance(word, ast.Constant)}
+    assert len(named) > 60
     assert named <= set(findings.FINDINGS)

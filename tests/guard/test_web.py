@@ -508,7 +508,7 @@ def test_every_letter_counts(other_sources, part, module, name):
     assert part in known_code.unknown()
     answer = Answer("check")
     known_code.tell(answer)
-    assert [(each["code"], each["severity"]) for each in answer.findings] == [("code_unknown", "warning")]
+    assert [(each["code"], each["severity"]) for each in answer.findings] == [("code-unknown", "warning")]
     assert part in answer.facts["longer_ways"]
     assert part in answer.findings[0]["message"]
     # One without sources, or without the function.

@@ -147,7 +147,7 @@ def tell(answer: Answer) -> None:
     answer.facts["disabled_parts"] = parts.disabled()
     if answer.facts["longer_ways"]:
         names = ", ".join(answer.facts["longer_ways"])
-        answer.add(finding("code_unknown", "image", f"the code of MLflow's {names} is not the known one"))
+        answer.add(finding("code-unknown", "image", f"the code of MLflow's {names} is not the known one"))
 
 
 def is_written_at(function: object, module: str, name: str) -> bool:

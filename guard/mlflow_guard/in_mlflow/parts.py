@@ -29,7 +29,8 @@ def disabled() -> list[str]:
     unknown = sorted(names.difference(PARTS))
     if unknown:
         found = f"{', '.join(unknown)} is not a part that can be switched off"
-        raise Problem("configuration", DISABLED, found, f"use some of {', '.join(PARTS)}, separated by commas")
+        remedy = f"use some of {', '.join(PARTS)}, separated by commas"
+        raise Problem("environment-value-invalid", DISABLED, found, remedy)
     return sorted(names)
 
 

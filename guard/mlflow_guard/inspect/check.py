@@ -64,7 +64,7 @@ def run(config: Config, answer: Answer, *, skip_store: bool = False) -> None:
             answer.facts["databases"][database.name] = seen.document()
             for each in findings:
                 answer.add(each)
-            lacking = any(each["code"] == "rights_missing" for each in findings)
+            lacking = any(each["code"] == "rights-missing" for each in findings)
             if database.kind == "backend" and seen.state.name in (AT_HEAD, OLDER) and not lacking:
                 found = _locations(config, database, answer, seen.facts.observed.tables)
                 answer.facts["locations"] += [
@@ -89,7 +89,7 @@ def run(config: Config, answer: Answer, *, skip_store: bool = False) -> None:
     elif compared and record is None:
         answer.add(
             finding(
-                "destination_unrecorded",
+                "destination-unrecorded",
                 config.artifacts.argument,
                 f"{config.backend.description} has no record of {config.artifacts.destination}",
             )

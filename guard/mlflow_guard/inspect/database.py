@@ -28,64 +28,64 @@ LIMITS = {"transaction_timeout": 170000, "idle_session_timeout": 140000}
 
 # Words in a server's or libpq's sentence -> code. The order matters: the first that fits is taken.
 POSTGRES_WORDS = (
-    ("unsupported startup parameter", "database_pooler"),
-    ("password authentication failed", "database_auth_failed"),
-    ("no password supplied", "database_auth_failed"),
-    ("authentication failed", "database_auth_failed"),
-    ("is not permitted to log in", "database_auth_failed"),
-    ("no pg_hba.conf entry", "database_not_admitted"),
-    ("pg_hba.conf rejects", "database_not_admitted"),
-    ("not currently accepting connections", "database_not_admitted"),
-    ("too many clients", "database_connections_full"),
-    ("too many connections", "database_connections_full"),
-    ("remaining connection slots", "database_connections_full"),
-    ("starting up", "database_starting"),
-    ("shutting down", "database_starting"),
-    ("not yet accepting connections", "database_starting"),
-    ("not accepting connections", "database_starting"),
-    ("in recovery mode", "database_starting"),
-    ("timeout expired", "database_timeout"),
-    ("could not translate host name", "database_host_unknown"),
-    ("connection refused", "database_port_closed"),
-    ("no such file or directory", "database_port_closed"),
-    ("invalid response to ssl negotiation", "database_not_a_database"),
-    ("expected authentication request", "database_not_a_database"),
-    ("ssl", "database_tls"),
-    ("certificate", "database_tls"),
-    ("server closed the connection unexpectedly", "database_not_a_database"),
-    ("permission denied for database", "database_no_connect_right"),
+    ("unsupported startup parameter", "database-pooler"),
+    ("password authentication failed", "database-auth-failed"),
+    ("no password supplied", "database-auth-failed"),
+    ("authentication failed", "database-auth-failed"),
+    ("is not permitted to log in", "database-auth-failed"),
+    ("no pg_hba.conf entry", "database-not-admitted"),
+    ("pg_hba.conf rejects", "database-not-admitted"),
+    ("not currently accepting connections", "database-not-admitted"),
+    ("too many clients", "database-connections-full"),
+    ("too many connections", "database-connections-full"),
+    ("remaining connection slots", "database-connections-full"),
+    ("starting up", "database-starting"),
+    ("shutting down", "database-starting"),
+    ("not yet accepting connections", "database-starting"),
+    ("not accepting connections", "database-starting"),
+    ("in recovery mode", "database-starting"),
+    ("timeout expired", "database-timeout"),
+    ("could not translate host name", "database-host-unknown"),
+    ("connection refused", "database-port-closed"),
+    ("no such file or directory", "database-port-closed"),
+    ("invalid response to ssl negotiation", "database-not-a-database"),
+    ("expected authentication request", "database-not-a-database"),
+    ("ssl", "database-tls"),
+    ("certificate", "database-tls"),
+    ("server closed the connection unexpectedly", "database-not-a-database"),
+    ("permission denied for database", "database-no-connect-right"),
 )
 POSTGRES_STATES = {
-    "55P03": "database_locked",
-    "57014": "database_locked",
+    "55P03": "database-locked",
+    "57014": "database-locked",
     # transaction_timeout, idle_session_timeout
-    "25P04": "database_timeout",
-    "57P05": "database_timeout",
-    "53300": "database_connections_full",
-    "57P03": "database_starting",
-    "57P01": "database_starting",
-    "3D000": "database_missing",
-    "28P01": "database_auth_failed",
-    "28000": "database_not_admitted",
-    "42501": "rights_missing",
+    "25P04": "database-timeout",
+    "57P05": "database-timeout",
+    "53300": "database-connections-full",
+    "57P03": "database-starting",
+    "57P01": "database-starting",
+    "3D000": "database-missing",
+    "28P01": "database-auth-failed",
+    "28000": "database-not-admitted",
+    "42501": "rights-missing",
 }
 MYSQL_ERRORS = {
-    1045: "database_auth_failed",
-    1698: "database_auth_failed",
-    1049: "database_missing",
-    1044: "database_no_connect_right",
-    1040: "database_connections_full",
-    1203: "database_connections_full",
-    1226: "database_connections_full",
-    1129: "database_not_admitted",
-    1130: "database_not_admitted",
-    1053: "database_starting",
-    2003: "database_port_closed",
-    2005: "database_host_unknown",
-    2013: "database_timeout",
-    2026: "database_tls",
-    3159: "database_tls",
-    1205: "database_locked",
+    1045: "database-auth-failed",
+    1698: "database-auth-failed",
+    1049: "database-missing",
+    1044: "database-no-connect-right",
+    1040: "database-connections-full",
+    1203: "database-connections-full",
+    1226: "database-connections-full",
+    1129: "database-not-admitted",
+    1130: "database-not-admitted",
+    1053: "database-starting",
+    2003: "database-port-closed",
+    2005: "database-host-unknown",
+    2013: "database-timeout",
+    2026: "database-tls",
+    3159: "database-tls",
+    1205: "database-locked",
 }
 
 
@@ -121,9 +121,9 @@ def require_driver(database: Database) -> None:
         try:
             sa.make_url(f"{drivername}://").get_dialect().import_dbapi()
         except (ImportError, sa.exc.ArgumentError, sa.exc.NoSuchModuleError) as error:
-            raise Problem(
-                "driver_missing", f"{database.name}.drivername", f"{drivername!r} cannot be loaded: {error}"
-            ) from None
+            code = "database-driver-missing" if isinstance(error, ImportError) else "database-driver-unknown"
+            found = f"{drivername!r} cannot be loaded: {error}"
+            raise Problem(code, f"{database.name}.drivername", found) from None
 
 
 def resolve(host: str, port: int, seconds: float) -> list:
@@ -156,10 +156,10 @@ def reach(database: Database) -> str | None:
         addresses = resolve(database.host, port, REACH_SECONDS)
     except TimeoutError:
         raise Problem(
-            "database_host_unknown", argument, f"the name {database.host!r} did not resolve within {REACH_SECONDS} s"
+            "database-host-unknown", argument, f"the name {database.host!r} did not resolve within {REACH_SECONDS} s"
         ) from None
     except (OSError, UnicodeError):
-        raise Problem("database_host_unknown", argument, f"the name {database.host!r} does not resolve") from None
+        raise Problem("database-host-unknown", argument, f"the name {database.host!r} does not resolve") from None
     failures: list[OSError] = []
     for family, kind, protocol, _name, address in addresses:
         with socket.socket(family, kind, protocol) as attempt:
@@ -171,10 +171,10 @@ def reach(database: Database) -> str | None:
                 failures.append(error)
     argument = f"{database.name}.port"
     if any(isinstance(error, ConnectionRefusedError) for error in failures):
-        raise Problem("database_port_closed", argument, f"{database.host} refuses connections to port {port}")
+        raise Problem("database-port-closed", argument, f"{database.host} refuses connections to port {port}")
     if any(isinstance(error, TimeoutError) for error in failures):
-        raise Problem("database_timeout", argument, f"{database.host} does not answer on port {port}")
-    raise Problem("database_port_closed", argument, f"{database.host}:{port} cannot be reached: {failures[0].strerror}")
+        raise Problem("database-timeout", argument, f"{database.host} does not answer on port {port}")
+    raise Problem("database-port-closed", argument, f"{database.host}:{port} cannot be reached: {failures[0].strerror}")
 
 
 def classify(database: Database, login: Login, error: Exception, password: str | None) -> Problem:
@@ -183,39 +183,39 @@ def classify(database: Database, login: Login, error: Exception, password: str |
     text = without_secret(str(original), password)
     words = text.lower()
     who = f"user {login.username!r}"
-    code = "database_refused"
+    code = "database-refused"
     if database.dialect == "postgresql":
         code = POSTGRES_STATES.get(getattr(original, "pgcode", None) or "", "")
         if not code and "does not exist" in words and 'role "' in words:
-            code = "database_auth_failed"
+            code = "database-auth-failed"
         elif not code and "does not exist" in words and 'database "' in words:
-            code = "database_missing"
+            code = "database-missing"
         elif not code:
-            code = next((name for part, name in POSTGRES_WORDS if part in words), "database_refused")
+            code = next((name for part, name in POSTGRES_WORDS if part in words), "database-refused")
     elif database.dialect == "mysql":
         number = original.args[0] if getattr(original, "args", None) else None
-        code = MYSQL_ERRORS.get(number, "database_refused") if isinstance(number, int) else "database_refused"
-        if code == "database_port_closed" and "timed out" in words:
-            code = "database_timeout"
+        code = MYSQL_ERRORS.get(number, "database-refused") if isinstance(number, int) else "database-refused"
+        if code == "database-port-closed" and "timed out" in words:
+            code = "database-timeout"
     elif "locked" in words:
-        code = "database_locked"
+        code = "database-locked"
     elif "unable to open" in words:
-        code = "database_missing"
+        code = "database-missing"
     elif "not a database" in words:
-        code = "schema_foreign"
+        code = "schema-foreign"
     argument = {
-        "database_auth_failed": login.argument,
-        "database_no_connect_right": login.argument,
-        "database_missing": f"{database.name}.database",
-        "database_tls": f"{database.name}.query",
+        "database-auth-failed": login.argument,
+        "database-no-connect-right": login.argument,
+        "database-missing": f"{database.name}.database",
+        "database-tls": f"{database.name}.query",
     }.get(code, database.name)
     found = {
-        "database_auth_failed": f"{database.description} does not accept {who} with the password of "
+        "database-auth-failed": f"{database.description} does not accept {who} with the password of "
         f"{login.password_file or 'no file'}",
-        "database_missing": f"{database.description} does not exist",
-        "database_no_connect_right": f"{who} may not connect to {database.description}",
-        "database_not_a_database": f"what answers at {database.host}:{database.port} is no {database.dialect} server",
-        "database_timeout": f"{database.description} accepts the connection but does not answer in time",
+        "database-missing": f"{database.description} does not exist",
+        "database-no-connect-right": f"{who} may not connect to {database.description}",
+        "database-not-a-database": f"what answers at {database.host}:{database.port} is no {database.dialect} server",
+        "database-timeout": f"{database.description} accepts the connection but does not answer in time",
     }.get(code, f"{database.description}: {text}")
     return Problem(code, argument, found)
 
@@ -304,7 +304,7 @@ def connect(database: Database, login: Login, *, read_only: bool = True) -> sa.C
             connection = engine.connect()
         except sa.exc.DBAPIError as error:
             problem = classify(database, login, error, password)
-            if problem.finding["code"] == "database_pooler" and settings and read_only:
+            if problem.finding["code"] == "database-pooler" and settings and read_only:
                 # A pooler between refuses settings at the start; each transaction is then made read-only by itself.
                 continue
             raise problem from None

@@ -95,7 +95,7 @@ def require_own(connection: sa.Connection, argument: str, description: str) -> N
     row = connection.execute(OWNER).first()
     if row is not None and not row.ours:
         raise Problem(
-            "record_of_another_owner",
+            "record-of-another-owner",
             argument,
             f"the schema mlflow_guard in {description} belongs to role {row.owner!r}, of another deployment, and the "
             f"owner here is {row.role!r}",
@@ -108,7 +108,7 @@ def read_record(connection: sa.Connection, schema: str | None) -> Record | None:
         return None
     if not readable(connection):
         raise Problem(
-            "rights_missing", "backend_store", "the record of the destination (schema mlflow_guard) may not be read"
+            "rights-missing", "backend_store", "the record of the destination (schema mlflow_guard) may not be read"
         )
     where = table(connection.dialect.name)
     row = connection.execute(sa.select(where).where(where.c.schema_name == (schema or ""))).mappings().first()
@@ -171,13 +171,13 @@ def compare(config: Config, record: Record | None, marker: dict | None, *, has_m
     argument, destination = config.artifacts.argument, config.artifacts.destination
     if record is None:
         return [
-            finding("destination_unrecorded", argument, f"{config.backend.description} has no record of {destination}")
+            finding("destination-unrecorded", argument, f"{config.backend.description} has no record of {destination}")
         ]
     if not has_marker:
         if record.destination.rstrip("/") != destination.rstrip("/"):
             return [
                 finding(
-                    "destination_marker_missing",
+                    "destination-marker-missing",
                     argument,
                     f"{destination} is configured, and the recorded destination is {record.destination}",
                 )
@@ -187,14 +187,14 @@ def compare(config: Config, record: Record | None, marker: dict | None, *, has_m
         if not record.confirmed:
             return [
                 finding(
-                    "destination_unconfirmed",
+                    "destination-unconfirmed",
                     argument,
                     f"the record of {record.recorded_at} for {destination} has no marker yet",
                 )
             ]
         return [
             finding(
-                "destination_marker_missing",
+                "destination-marker-missing",
                 argument,
                 f"{destination} has no marker, and the database's artifacts were recorded at {record.destination} on "
                 f"{record.recorded_at}",
@@ -203,7 +203,7 @@ def compare(config: Config, record: Record | None, marker: dict | None, *, has_m
     if marker["identity"] != record.identity:
         return [
             finding(
-                "destination_of_another",
+                "destination-of-another",
                 argument,
                 f"{destination} carries the marker of deployment {_named(marker)}, and the database's artifacts were "
                 f"recorded at {record.destination}",
@@ -212,13 +212,13 @@ def compare(config: Config, record: Record | None, marker: dict | None, *, has_m
     if record.destination.rstrip("/") != destination.rstrip("/"):
         return [
             finding(
-                "destination_moved",
+                "destination-moved",
                 argument,
                 f"{destination} carries the right marker, and {record.destination} is recorded",
             )
         ]
     if not record.confirmed:
         return [
-            finding("destination_unconfirmed", argument, f"the marker in {destination} was written, but not confirmed")
+            finding("destination-unconfirmed", argument, f"the marker in {destination} was written, but not confirmed")
         ]
     return []

@@ -53,7 +53,7 @@ def image_orders() -> dict[str, tuple[str, ...]]:
     try:
         return {kind: order(kind) for kind in ("backend", "auth")}
     except (RevisionsUnknown, OSError, SyntaxError, ValueError) as error:
-        raise Problem("mlflow_unreadable", "image", str(error)) from None
+        raise Problem("mlflow-unreadable", "image", str(error)) from None
 
 
 @contextmanager
@@ -75,7 +75,7 @@ def _not_made_yet(database: Database) -> bool:
         return False
     folder = os.path.dirname(database.database)
     if not os.path.isdir(folder):
-        raise Problem("database_missing", f"{database.name}.database", f"the directory {folder} does not exist")
+        raise Problem("database-missing", f"{database.name}.database", f"the directory {folder} does not exist")
     return True
 
 
@@ -85,14 +85,14 @@ def seen_in(connection: sa.Connection, config: Config, database: Database) -> Se
     orders = image_orders()
     if facts.dialect == "postgresql" and facts.settings["schema"] is None:
         raise Problem(
-            "schema_missing",
+            "schema-missing",
             f"{database.name}.query",
             f"role {facts.settings['role']!r} may use no schema of search_path {facts.settings['search_path']} in "
             f"{database.description}",
         )
     if facts.unreadable:
         raise Problem(
-            "rights_missing",
+            "rights-missing",
             f"{database.name}.server",
             f"role {facts.settings['role']!r} may not read {some(facts.unreadable)}",
         )
@@ -128,7 +128,7 @@ def state_finding(seen: Seen) -> dict | None:
         return None
     if seen.state.name == EMPTY and seen.facts.elsewhere:
         return finding(
-            "schema_elsewhere",
+            "schema-elsewhere",
             f"{seen.database.name}.query",
             f"schema {seen.facts.settings['schema']!r} of {seen.database.description} is empty, and an MLflow is in "
             f"{some(seen.facts.elsewhere)}",
@@ -145,13 +145,13 @@ def general_findings(seen: Seen) -> list[dict]:
     settings = facts.settings
     version = settings.get("server_version")
     if facts.dialect == "postgresql" and settings["server_version_num"] < MINIMUM["postgresql"]:
-        found.append(finding("database_too_old", database.name, f"PostgreSQL {version} is older than 12"))
+        found.append(finding("database-too-old", database.name, f"PostgreSQL {version} is older than 12"))
     if facts.dialect == "sqlite" and version and tuple(int(part) for part in version.split(".")) < MINIMUM["sqlite"]:
-        found.append(finding("database_too_old", database.name, f"SQLite {version} is older than 3.31"))
+        found.append(finding("database-too-old", database.name, f"SQLite {version} is older than 3.31"))
     if facts.dialect == "postgresql" and settings["encoding"] != "UTF8":
         found.append(
             finding(
-                "database_encoding",
+                "database-encoding",
                 f"{database.name}.database",
                 f"{database.description} has the encoding {settings['encoding']}",
             )
@@ -160,7 +160,7 @@ def general_findings(seen: Seen) -> list[dict]:
         if not str(settings["encoding"]).startswith("utf8"):
             found.append(
                 finding(
-                    "database_encoding",
+                    "database-encoding",
                     f"{database.name}.database",
                     f"{database.description} has the character set {settings['encoding']}",
                 )
@@ -168,7 +168,7 @@ def general_findings(seen: Seen) -> list[dict]:
         elif settings.get("tables_collation") not in (None, settings["collation"]):
             found.append(
                 finding(
-                    "database_encoding",
+                    "database-encoding",
                     f"{database.name}.database",
                     f"experiments has the collation {settings['tables_collation']}, and new tables get "
                     f"{settings['collation']}",
@@ -177,7 +177,7 @@ def general_findings(seen: Seen) -> list[dict]:
     if seen.state.extra and seen.state.name in (AT_HEAD, "older"):
         found.append(
             finding(
-                "foreign_tables_beside",
+                "foreign-tables-beside",
                 f"{database.name}.database",
                 f"{some(seen.state.extra)} stand beside MLflow's tables",
             )
@@ -185,7 +185,7 @@ def general_findings(seen: Seen) -> list[dict]:
     if not seen.state.exact:
         found.append(
             finding(
-                "structure_unknown",
+                "structure-unknown",
                 "image",
                 f"revision {seen.state.revision} of MLflow {mlflow_version()} is not in the guard's list",
             )
@@ -194,7 +194,7 @@ def general_findings(seen: Seen) -> list[dict]:
         expected, _revision = structure.nearest(database.kind, seen.state.revision, order(database.kind))
         missing = set(expected.indexes) - facts.indexes
         if missing:
-            found.append(finding("indexes_missing", f"{database.name}.database", f"{some(missing)} are missing"))
+            found.append(finding("indexes-missing", f"{database.name}.database", f"{some(missing)} are missing"))
     return found
 
 
@@ -203,16 +203,16 @@ def rights_findings(seen: Seen, server: rights.Rights, role: str) -> list[dict]:
     argument, found = f"{seen.database.name}.server", []
     schema = seen.facts.settings["schema"]
     if not server.exists:
-        return [finding("server_role_missing", argument, f"there is no role {role!r}")]
+        return [finding("server-role-missing", argument, f"there is no role {role!r}")]
     if not server.may_use:
-        found.append(finding("rights_missing", argument, f"role {role!r} may not use schema {schema!r}"))
+        found.append(finding("rights-missing", argument, f"role {role!r} may not use schema {schema!r}"))
     elif server.lacking:
-        found.append(finding("rights_missing", argument, f"role {role!r} lacks {some(server.lacking)}"))
+        found.append(finding("rights-missing", argument, f"role {role!r} lacks {some(server.lacking)}"))
     if server.may_create:
-        found.append(finding("server_may_create", argument, f"role {role!r} may create tables in schema {schema!r}"))
+        found.append(finding("server-may-create", argument, f"role {role!r} may create tables in schema {schema!r}"))
     if server.owned:
         found.append(
-            finding("server_owns_tables", argument, f"role {role!r} is, or acts as, the owner of {some(server.owned)}")
+            finding("server-owns-tables", argument, f"role {role!r} is, or acts as, the owner of {some(server.owned)}")
         )
     return found
 
@@ -232,14 +232,14 @@ def _sequences(connection: sa.Connection, seen: Seen) -> list[dict]:
         ).one()
         if largest is not None and (largest > last or (largest == last and not called)):
             behind.append(f"{sequence} gives {last if not called else last + 1} and {table}.{column} has {largest}")
-    return [finding("sequence_behind", f"{seen.database.name}.database", some(behind))] if behind else []
+    return [finding("sequence-behind", f"{seen.database.name}.database", some(behind))] if behind else []
 
 
 def _default_experiment(connection: sa.Connection, seen: Seen) -> list[dict]:
     stage = connection.scalar(sa.text("SELECT lifecycle_stage FROM experiments WHERE experiment_id = 0"))
     if stage == "active" or (stage is None and not connection.scalar(sa.text("SELECT count(*) FROM experiments"))):
         return []
-    return [finding("default_experiment", f"{seen.database.name}.database", f"experiment 0 is {stage or 'missing'}")]
+    return [finding("default-experiment", f"{seen.database.name}.database", f"experiment 0 is {stage or 'missing'}")]
 
 
 def whole_number(text: str | None, default: int) -> int:
@@ -266,7 +266,7 @@ def _connection_budget(config: Config, seen: Seen) -> list[dict]:
         return []
     return [
         finding(
-            "connection_budget", "argv", f"{count} workers may open {needed} connections, and {min(limits)} are offered"
+            "connection-budget", "argv", f"{count} workers may open {needed} connections, and {min(limits)} are offered"
         )
     ]
 
@@ -294,7 +294,7 @@ def inspect(config: Config, database: Database) -> tuple[Seen, list[dict], finge
         if (
             seen.state.name == AT_HEAD
             and database is config.backend
-            and not any(each["code"] == "rights_missing" for each in found)
+            and not any(each["code"] == "rights-missing" for each in found)
         ):
             found += _default_experiment(connection, seen)
         if database is config.backend:

@@ -132,7 +132,7 @@ def judge(locations: list[Location], artifacts: Artifacts, serves: bool) -> list
     if artifacts.mode == "direct" and not serves and kinds.get("proxied"):
         findings.append(
             finding(
-                "locations_unreachable",
+                "locations-unreachable",
                 "artifacts.mode",
                 f"{_said(kinds['proxied'])} need the proxy, which --no-serve-artifacts switches off",
             )
@@ -140,7 +140,7 @@ def judge(locations: list[Location], artifacts: Artifacts, serves: bool) -> list
     elif kinds.get("proxied") and kinds.get("direct"):
         findings.append(
             finding(
-                "locations_mixed",
+                "locations-mixed",
                 "artifacts.mode",
                 f"proxied: {_said(kinds['proxied'])}; direct: {_said(kinds['direct'])}",
             )
@@ -148,28 +148,28 @@ def judge(locations: list[Location], artifacts: Artifacts, serves: bool) -> list
     elif artifacts.mode == "proxied" and kinds.get("direct"):
         findings.append(
             finding(
-                "locations_mixed", "artifacts.mode", f"the mode is proxied, and direct are {_said(kinds['direct'])}"
+                "locations-mixed", "artifacts.mode", f"the mode is proxied, and direct are {_said(kinds['direct'])}"
             )
         )
     elif artifacts.mode == "direct" and kinds.get("proxied"):
         findings.append(
             finding(
-                "locations_mixed", "artifacts.mode", f"the mode is direct, and proxied are {_said(kinds['proxied'])}"
+                "locations-mixed", "artifacts.mode", f"the mode is direct, and proxied are {_said(kinds['proxied'])}"
             )
         )
     if outside:
         findings.append(
             finding(
-                "locations_other_store",
+                "locations-other-store",
                 argument,
                 f"{artifacts.destination} is configured, and elsewhere are {_said(list(outside), outside)}",
             )
         )
     local = [each for each in kinds.get("local", []) if artifacts.mode == "proxied" or each.count > each.within]
     if local:
-        findings.append(finding("locations_local", argument, f"local paths are {_said(local)}"))
+        findings.append(finding("locations-local", argument, f"local paths are {_said(local)}"))
     if kinds.get("host"):
-        findings.append(finding("locations_host", argument, f"a server's name stands in {_said(kinds['host'])}"))
+        findings.append(finding("locations-host", argument, f"a server's name stands in {_said(kinds['host'])}"))
     return findings
 
 
@@ -181,13 +181,13 @@ def check(
         locations, unread = read(connection, tables, artifacts.destination)
     except sa.exc.DBAPIError as error:
         raise Problem(
-            "rights_missing",
+            "rights-missing",
             "backend_store.server",
             f"the artifact locations cannot be read: {str(error.orig).splitlines()[0]}",
         ) from None
     findings = judge(locations, artifacts, serves)
     if unread:
         findings.append(
-            finding("locations_unread", "backend_store", f"{', '.join(unread)} took longer than {TABLE_SECONDS} s")
+            finding("locations-unread", "backend_store", f"{', '.join(unread)} took longer than {TABLE_SECONDS} s")
         )
     return locations, findings

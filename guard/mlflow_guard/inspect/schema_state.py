@@ -15,14 +15,14 @@ from mlflow_guard.inspect import structure
 EMPTY, AT_HEAD, OLDER = "empty", "at_head", "older"
 # State -> code of its finding. Whoever wants to start a server refuses all of them; a schema step some.
 CODES = {
-    EMPTY: "schema_empty",
-    OLDER: "schema_older",
-    "newer": "schema_newer",
-    "half_migrated": "schema_half_migrated",
-    "version_lost": "schema_version_lost",
-    "two_revisions": "schema_two_revisions",
-    "foreign": "schema_foreign",
-    "other_purpose": "schema_other_purpose",
+    EMPTY: "schema-empty",
+    OLDER: "schema-older",
+    "newer": "schema-newer",
+    "half_migrated": "schema-half-migrated",
+    "version_lost": "schema-version-lost",
+    "two_revisions": "schema-two-revisions",
+    "foreign": "schema-foreign",
+    "other_purpose": "schema-other-purpose",
 }
 VERSION_TABLES = {"backend": "alembic_version", "auth": "alembic_version_auth"}
 OTHER_KIND = {"backend": "auth", "auth": "backend"}

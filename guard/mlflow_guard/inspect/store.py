@@ -31,38 +31,38 @@ STALE_SECONDS = 3600
 FILE_SECONDS = 10
 FREE_BYTES = 1024**3
 S3_CODES = {
-    "NoSuchBucket": "store_bucket_missing",
-    "InvalidBucketName": "store_bucket_missing",
-    "AccessDenied": "store_denied",
-    "AllAccessDisabled": "store_denied",
-    "AccountProblem": "store_denied",
-    "403": "store_denied",
-    "InvalidAccessKeyId": "store_signature",
-    "SignatureDoesNotMatch": "store_signature",
-    "AuthorizationHeaderMalformed": "store_signature",
-    "InvalidToken": "store_signature",
-    "InvalidTokenId": "store_signature",
-    "ExpiredToken": "store_signature",
-    "RequestTimeTooSkewed": "store_clock",
-    "RequestExpired": "store_clock",
-    "PermanentRedirect": "store_region",
-    "TemporaryRedirect": "store_region",
-    "IllegalLocationConstraintException": "store_region",
-    "301": "store_region",
-    "307": "store_region",
-    "XAmzContentSHA256Mismatch": "store_checksum",
-    "XAmzContentChecksumMismatch": "store_checksum",
-    "MissingContentLength": "store_checksum",
-    "InvalidDigest": "store_checksum",
-    "BadDigest": "store_checksum",
-    "NotImplemented": "store_checksum",
-    "InternalError": "store_unavailable",
-    "ServiceUnavailable": "store_unavailable",
-    "SlowDown": "store_unavailable",
-    "500": "store_unavailable",
-    "502": "store_unavailable",
-    "503": "store_unavailable",
-    "504": "store_unavailable",
+    "NoSuchBucket": "store-bucket-missing",
+    "InvalidBucketName": "store-bucket-missing",
+    "AccessDenied": "store-denied",
+    "AllAccessDisabled": "store-denied",
+    "AccountProblem": "store-denied",
+    "403": "store-denied",
+    "InvalidAccessKeyId": "store-signature",
+    "SignatureDoesNotMatch": "store-signature",
+    "AuthorizationHeaderMalformed": "store-signature",
+    "InvalidToken": "store-signature",
+    "InvalidTokenId": "store-signature",
+    "ExpiredToken": "store-signature",
+    "RequestTimeTooSkewed": "store-clock",
+    "RequestExpired": "store-clock",
+    "PermanentRedirect": "store-region",
+    "TemporaryRedirect": "store-region",
+    "IllegalLocationConstraintException": "store-region",
+    "301": "store-region",
+    "307": "store-region",
+    "XAmzContentSHA256Mismatch": "store-checksum",
+    "XAmzContentChecksumMismatch": "store-checksum",
+    "MissingContentLength": "store-checksum",
+    "InvalidDigest": "store-checksum",
+    "BadDigest": "store-checksum",
+    "NotImplemented": "store-checksum",
+    "InternalError": "store-unavailable",
+    "ServiceUnavailable": "store-unavailable",
+    "SlowDown": "store-unavailable",
+    "500": "store-unavailable",
+    "502": "store-unavailable",
+    "503": "store-unavailable",
+    "504": "store-unavailable",
 }
 
 
@@ -77,17 +77,17 @@ def open_destination(artifacts: Artifacts):
             urllib.parse.unquote(urllib.parse.urlsplit(artifacts.destination).path) if scheme else artifacts.destination
         )
         return Folder(artifacts, path)
-    if not scheme or not rest.startswith("//"):
-        raise Problem(
-            "destination_relative",
-            artifacts.argument,
-            f"{artifacts.destination!r} has no scheme and is no absolute path",
-        )
     if scheme in ("http", "https", "mlflow-artifacts"):
         raise Problem(
-            "destination_relative",
+            "artifact-scheme-unsupported",
             artifacts.argument,
             f"{artifacts.destination!r} is no place that a server can store in",
+        )
+    if not scheme or not rest.startswith("//"):
+        raise Problem(
+            "artifact-path-relative",
+            artifacts.argument,
+            f"{artifacts.destination!r} has no scheme and is no absolute path",
         )
     return None
 
@@ -100,7 +100,7 @@ def parse_marker(argument: str, where: str, content: bytes) -> dict:
             return marker
     except (ValueError, KeyError):
         pass
-    raise Problem("destination_marker_unreadable", argument, f"{where} holds no identity")
+    raise Problem("destination-marker-unreadable", argument, f"{where} holds no identity")
 
 
 class S3:
@@ -117,11 +117,11 @@ class S3:
         self.prefix = parts.path.strip("/") + "/" if parts.path.strip("/") else ""
         self.argument = artifacts.argument
         if not self.bucket:
-            raise Problem("store_bucket_missing", self.argument, f"{artifacts.destination!r} names no bucket")
+            raise Problem("store-bucket-missing", self.argument, f"{artifacts.destination!r} names no bucket")
         try:
             self.extra = json.loads(os.environ.get("MLFLOW_S3_UPLOAD_EXTRA_ARGS") or "{}")
         except ValueError:
-            raise Problem("configuration", "MLFLOW_S3_UPLOAD_EXTRA_ARGS", "it is not JSON") from None
+            raise Problem("environment-value-invalid", "MLFLOW_S3_UPLOAD_EXTRA_ARGS", "it is not JSON") from None
         self._client = None
 
     @property
@@ -185,22 +185,22 @@ class S3:
             details = error.response.get("Error", {})
             status = str(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", ""))
             name = str(details.get("Code", ""))
-            code = S3_CODES.get(name) or S3_CODES.get(status, "store_broken")
+            code = S3_CODES.get(name) or S3_CODES.get(status, "store-broken")
             lowered = text.lower()
             if name == "AuthorizationHeaderMalformed" and "region" in lowered:
-                code = "store_region"
+                code = "store-region"
             elif "checksum" in lowered or "content-sha256" in lowered or "content-md5" in lowered:
-                code = "store_checksum"
+                code = "store-checksum"
             elif name in ("", status) and status in ("400", "404", "405", "415", "426", "500"):
                 # An S3 store says why in XML. botocore makes a 500 of a good answer that is not XML.
                 headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
                 if "x-amz-request-id" not in headers and "xml" not in headers.get("content-type", ""):
-                    code = "store_not_s3"
-            if code == "store_bucket_missing":
+                    code = "store-not-s3"
+            if code == "store-bucket-missing":
                 return Problem(code, self.argument, f"the {self.where} does not exist")
             return Problem(
                 code,
-                argument if code in ("store_not_s3", "store_unavailable") else self.argument,
+                argument if code in ("store-not-s3", "store-unavailable") else self.argument,
                 f"{what} in {self.where} fails: {name} {details.get('Message', '')}".strip(),
             )
         if isinstance(
@@ -215,12 +215,12 @@ class S3:
         ):
             file = os.environ.get("AWS_SHARED_CREDENTIALS_FILE", "")
             return Problem(
-                "store_credentials_missing", "AWS_SHARED_CREDENTIALS_FILE", f"{text}" + (f" ({file})" if file else "")
+                "store-credentials-missing", "AWS_SHARED_CREDENTIALS_FILE", f"{text}" + (f" ({file})" if file else "")
             )
         if isinstance(error, boto.SSLError):
-            return Problem("store_tls", argument, f"{self.where}: {text}")
+            return Problem("store-tls", argument, f"{self.where}: {text}")
         if isinstance(error, (boto.FlexibleChecksumError, boto.ChecksumError)):
-            return Problem("store_checksum", self.argument, f"{what} in {self.where} fails: {text}")
+            return Problem("store-checksum", self.argument, f"{what} in {self.where} fails: {text}")
         if isinstance(
             error,
             (
@@ -232,16 +232,16 @@ class S3:
                 boto.ProxyConnectionError,
             ),
         ):
-            return Problem("store_unreachable", argument, f"{self.where} cannot be reached: {text}")
+            return Problem("store-unreachable", argument, f"{self.where} cannot be reached: {text}")
         if type(error).__name__ in ("ResponseParserError", "ParserError") or isinstance(
             error, boto.UnknownSignatureVersionError
         ):
-            return Problem("store_not_s3", argument, f"what answers at {self.artifacts.endpoint_url} is no S3 store")
+            return Problem("store-not-s3", argument, f"what answers at {self.artifacts.endpoint_url} is no S3 store")
         if isinstance(error, boto.ParamValidationError):
-            return Problem("store_bucket_missing", self.argument, f"{self.bucket!r} is no name of a bucket")
+            return Problem("store-bucket-missing", self.argument, f"{self.bucket!r} is no name of a bucket")
         if isinstance(error, (boto.BotoCoreError, ValueError)):
             return Problem("configuration", argument, f"{what} in {self.where} fails: {text}")
-        return Problem("store_broken", self.argument, f"{what} in {self.where} fails: {text}")
+        return Problem("store-broken", self.argument, f"{what} in {self.where} fails: {text}")
 
     def reachable(self) -> dict:
         """The bucket is there and may be listed; the answer's headers."""
@@ -249,7 +249,7 @@ class S3:
             answer = self.client.list_objects_v2(Bucket=self.bucket, MaxKeys=1, Prefix=self.prefix)
         if "Name" not in answer and "KeyCount" not in answer:
             raise Problem(
-                "store_not_s3",
+                "store-not-s3",
                 "artifacts.endpoint_url",
                 f"what answers at {self.artifacts.endpoint_url} is no S3 store",
             )
@@ -259,7 +259,7 @@ class S3:
         """boto3 follows a bucket into its region, but not with what it signs for others."""
         there, here = headers.get("x-amz-bucket-region"), self.client.meta.region_name
         if there and there != here:
-            raise Problem("store_region", self.argument, f"the {self.where} is in {there!r}, and {here!r} is given")
+            raise Problem("store-region", self.argument, f"the {self.where} is in {there!r}, and {here!r} is given")
 
     def is_empty(self) -> bool:
         """Whether nothing but the guard's own is in the destination."""
@@ -287,7 +287,7 @@ class S3:
                 Bucket=self.bucket, Key=self.prefix + MARKER, Body=json.dumps(marker).encode(), **self.extra
             )
         if (self.read_marker() or {}).get("identity") != marker["identity"]:
-            raise Problem("store_broken", self.argument, f"the marker written to {self.where} does not come back")
+            raise Problem("store-broken", self.argument, f"the marker written to {self.where} does not come back")
 
     def _delete(self, key: str, version: str | None) -> None:
         """Delete an object, and in a versioned bucket its version too, where that is allowed."""
@@ -328,7 +328,7 @@ class S3:
                 back = self.client.get_object(Bucket=self.bucket, Key=small)["Body"].read()
             if back != content:
                 raise Problem(
-                    "store_broken",
+                    "store-broken",
                     self.argument,
                     f"an object of {len(content)} bytes came back with {len(back)} other bytes from {self.where}",
                 )
@@ -352,7 +352,7 @@ class S3:
                 ].read()
             if size != PART + REST or tail != content * (REST // len(content)):
                 raise Problem(
-                    "store_broken",
+                    "store-broken",
                     self.argument,
                     f"a multipart upload of {PART + REST} bytes came back with {size} bytes from {self.where}",
                 )
@@ -363,7 +363,7 @@ class S3:
                 }
             if listed != {small, large}:
                 raise Problem(
-                    "store_broken",
+                    "store-broken",
                     self.argument,
                     f"listing in {self.where} shows {len(listed)} of 2 objects that were just written",
                 )
@@ -372,7 +372,7 @@ class S3:
                     self._delete(key, versions.pop(key))
                 left = self.client.list_objects_v2(Bucket=self.bucket, Prefix=folder + "/").get("Contents", [])
             if left:
-                raise Problem("store_broken", self.argument, f"a deleted object is still listed in {self.where}")
+                raise Problem("store-broken", self.argument, f"a deleted object is still listed in {self.where}")
         finally:
             self._clean(large, upload, versions)
         return {
@@ -433,11 +433,11 @@ class Folder:
         thread.start()
         thread.join(FILE_SECONDS)
         if not result:
-            raise Problem("destination_hangs", self.argument, f"{self.path} did not answer within {FILE_SECONDS} s")
+            raise Problem("destination-hangs", self.argument, f"{self.path} did not answer within {FILE_SECONDS} s")
         if isinstance(result[0], OSError):
             error = result[0]
             raise Problem(
-                "destination_not_writable",
+                "destination-not-writable",
                 self.argument,
                 f"{error.filename or self.path}: {error.strerror} (as user {os.getuid()}, group {os.getgid()})",
             ) from None
@@ -447,11 +447,11 @@ class Folder:
 
     def _reachable(self) -> None:
         if not self.path.is_dir():
-            raise Problem("destination_missing", self.argument, f"{self.path} is no directory")
+            raise Problem("destination-missing", self.argument, f"{self.path} is no directory")
         point, kind = mount_of(str(self.path))
         if point == "/" and kind in ("overlay", "aufs"):
             raise Problem(
-                "destination_not_mounted", self.argument, f"{self.path} is on the container's own file system"
+                "artifact-path-not-mounted", self.argument, f"{self.path} is on the container's own file system"
             )
         os.listdir(self.path)
 
@@ -511,7 +511,7 @@ class Folder:
             first.rename(second)
             if second.read_bytes() != content or os.listdir(folder) != ["renamed"]:
                 raise Problem(
-                    "store_broken", self.argument, f"a file written in {self.path} does not come back as it was"
+                    "store-broken", self.argument, f"a file written in {self.path} does not come back as it was"
                 )
             second.unlink()
         finally:
@@ -540,7 +540,7 @@ def probe(artifacts: Artifacts) -> tuple[dict, list[dict]]:
     if destination is None:
         return {"kind": "other"}, [
             finding(
-                "store_scheme_unchecked",
+                "store-scheme-unchecked",
                 artifacts.argument,
                 f"{artifacts.destination} is neither s3:// nor a directory",
             )
@@ -550,7 +550,7 @@ def probe(artifacts: Artifacts) -> tuple[dict, list[dict]]:
     if facts.get("free_bytes", FREE_BYTES) < FREE_BYTES:
         findings.append(
             finding(
-                "destination_full", artifacts.argument, f"{facts['path']} has {facts['free_bytes'] // 1024**2} MiB left"
+                "destination-full", artifacts.argument, f"{facts['path']} has {facts['free_bytes'] // 1024**2} MiB left"
             )
         )
     return facts, findings

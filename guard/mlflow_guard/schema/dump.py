@@ -55,33 +55,33 @@ def program(database: Database) -> str | None:
         found = shutil.which(name)
         if found:
             return found
-    raise Problem("dump_program_missing", "image", f"{' or '.join(PROGRAMS[database.dialect])} is not on PATH")
+    raise Problem("dump-program-missing", "image", f"{' or '.join(PROGRAMS[database.dialect])} is not on PATH")
 
 
 def require(seen: Seen, folder: str) -> None:
     """Say before anything is changed when the dump could not be made."""
     if not folder:
-        raise Problem("dump_failed", "schema_dumps", "no directory for dumps is configured")
+        raise Problem("dump-failed", "schema_dumps", "no directory for dumps is configured")
     try:
         os.makedirs(folder, mode=0o700, exist_ok=True)
     except OSError as error:
-        raise Problem("dump_failed", "schema_dumps", f"{folder} cannot be made: {error.strerror}") from None
+        raise Problem("dump-failed", "schema_dumps", f"{folder} cannot be made: {error.strerror}") from None
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise Problem("dump_failed", "schema_dumps", f"user {os.getuid()} may not write in {folder}")
+        raise Problem("dump-failed", "schema_dumps", f"user {os.getuid()} may not write in {folder}")
     executable = program(seen.database)
     if executable and seen.database.dialect == "postgresql":
         answer = subprocess.run([executable, "--version"], capture_output=True, text=True, check=False)
         version = re.search(r"(\d+)(?:\.|$|\s|devel|beta|rc)", answer.stdout)
         if answer.returncode or not version:
             raise Problem(
-                "dump_program_missing",
+                "dump-program-missing",
                 "image",
                 f"{executable} does not run: {(answer.stderr or answer.stdout).strip()[:200]}",
             )
         server = seen.facts.settings["server_version_num"] // 10000
         if int(version.group(1)) < server:
             raise Problem(
-                "dump_program_old",
+                "dump-program-old",
                 "image",
                 f"{executable} is of PostgreSQL {version.group(1)}, and the server is {server}",
             )
@@ -93,10 +93,10 @@ def _run(command: list[str], environment: dict, secret: str | None, target: Path
         text = " ".join(answer.stderr.split())
         text = text.replace(secret, "***") if secret else text
         raise Problem(
-            "dump_failed", "schema_dumps", f"{Path(command[0]).name} ended with {answer.returncode}: {text[:400]}"
+            "dump-failed", "schema_dumps", f"{Path(command[0]).name} ended with {answer.returncode}: {text[:400]}"
         )
     if not target.stat().st_size:
-        raise Problem("dump_failed", "schema_dumps", f"{Path(command[0]).name} wrote an empty file")
+        raise Problem("dump-failed", "schema_dumps", f"{Path(command[0]).name} wrote an empty file")
 
 
 def _postgres(seen: Seen, login: Login, target: Path, others: NotOurs) -> None:
@@ -200,7 +200,7 @@ def dump(config: Config, seen: Seen, login: Login, others: NotOurs | None) -> st
             os.fsync(file.fileno())
         part.rename(target)
     except (OSError, sqlite3.Error) as error:
-        raise Problem("dump_failed", "schema_dumps", f"{target}: {error}") from None
+        raise Problem("dump-failed", "schema_dumps", f"{target}: {error}") from None
     finally:
         part.unlink(missing_ok=True)
     return str(target)

@@ -54,7 +54,7 @@ def locked(database: Database, login: Login, seconds: float) -> Iterator[Callabl
             def check() -> None:
                 if connection.scalar(sa.text("SELECT pg_backend_pid()")) != backend:
                     raise Problem(
-                        "database_pooler",
+                        "database-pooler",
                         database.name,
                         f"{database.description} is reached through a pooler that changes sessions",
                     )
@@ -73,7 +73,7 @@ def locked(database: Database, login: Login, seconds: float) -> Iterator[Callabl
 
             def check() -> None:
                 if connection.scalar(sa.text("SELECT IS_USED_LOCK(:name) = IS_USED_LOCK(:run)"), names) != 1:
-                    raise Problem("lock_busy", database.name, f"the lock of {database.description} was lost")
+                    raise Problem("lock-busy", database.name, f"the lock of {database.description} was lost")
 
         yield check
     except sa.exc.DBAPIError as error:
@@ -110,7 +110,7 @@ def _wait_for_lock(
         now = time.monotonic()
         if now >= end:
             raise Problem(
-                "lock_busy",
+                "lock-busy",
                 database.name,
                 f"the lock of {database.description} was held for {seconds:g} s by {holder()}",
             )

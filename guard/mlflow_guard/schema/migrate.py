@@ -120,13 +120,13 @@ def migrate(database: Database, login: Login, action: str, blocked_seconds: floa
         text = db.without_secret(str(error), login.password())
         if _sql_state(error) == "55P03":
             raise Problem(
-                "schema_blocked",
+                "schema-blocked",
                 f"{database.name}.database",
                 f"the migration of {database.description} waited {blocked_seconds:g} s for "
                 f"{(watcher and watcher.blocker) or 'another session'}",
             ) from None
         raise Problem(
-            "migration_failed",
+            "migration-failed",
             f"{database.name}.database",
             f"{action} of {database.description}: {type(error).__name__}: {text}",
         ) from error

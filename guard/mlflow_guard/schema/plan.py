@@ -54,10 +54,10 @@ def owner_of(database: Database) -> Login:
     """The role that may change the schema. SQLite has no roles."""
     login = database.owner or (database.server if database.dialect == "sqlite" else None)
     if login is None:
-        raise Problem("owner_missing", f"{database.name}.owner", "no owner role is configured")
+        raise Problem("owner-missing", f"{database.name}.owner", "no owner role is configured")
     if not login.readable():
         raise Problem(
-            "owner_missing", f"{database.name}.owner.password_file", f"{login.password_file} cannot be read here"
+            "owner-missing", f"{database.name}.owner.password_file", f"{login.password_file} cannot be read here"
         )
     return login
 
@@ -78,11 +78,11 @@ def _decide_one(seen: Seen, options: Options, plan: Plan, answer: Answer) -> Non
     reason = state_finding(seen)
     if seen.state.name == AT_HEAD:
         return
-    if reason["code"] == "schema_elsewhere":
+    if reason["code"] == "schema-elsewhere":
         answer.add(reason)
-        if any(each["code"] == "schema_elsewhere" for each in answer.errors):
+        if any(each["code"] == "schema-elsewhere" for each in answer.errors):
             return
-        reason = finding("schema_empty", f"{name}.database", f"{seen.database.description}: {seen.state.detail}")
+        reason = finding("schema-empty", f"{name}.database", f"{seen.database.description}: {seen.state.detail}")
     if seen.state.name == EMPTY and options.mode in ("initialize", "upgrade"):
         plan.initialize.append(name)
     elif seen.state.name == OLDER and options.mode == "upgrade":
@@ -101,19 +101,19 @@ def _owner_findings(connection: sa.Connection, seen: Seen, config: Config, plan:
     if changes and not owner.may_create:
         found.append(
             finding(
-                "owner_lacks_rights",
+                "owner-lacks-rights",
                 argument,
                 f"role {settings['role']!r} may not create tables in schema {settings['schema']!r}",
             )
         )
     if owner.not_owned and changes:
         found.append(
-            finding("owner_lacks_rights", argument, f"role {settings['role']!r} does not own {some(owner.not_owned)}")
+            finding("owner-lacks-rights", argument, f"role {settings['role']!r} does not own {some(owner.not_owned)}")
         )
     if database is config.backend and not owner.may_create_schema and not fingerprint.exists(connection):
         found.append(
             finding(
-                "owner_lacks_rights",
+                "owner-lacks-rights",
                 argument,
                 f"role {settings['role']!r} may not create the schema mlflow_guard in {database.description}",
             )
@@ -122,12 +122,12 @@ def _owner_findings(connection: sa.Connection, seen: Seen, config: Config, plan:
     if server:
         granted = rights.look(connection, server, seen.facts.observed.tables)
         if not granted.exists:
-            found.append(finding("server_role_missing", f"{database.name}.server", f"there is no role {server!r}"))
+            found.append(finding("server-role-missing", f"{database.name}.server", f"there is no role {server!r}"))
         else:
             if granted.may_create:
                 found.append(
                     finding(
-                        "server_may_create",
+                        "server-may-create",
                         f"{database.name}.server",
                         f"role {server!r} may create tables in schema {settings['schema']!r}",
                     )
@@ -139,7 +139,7 @@ def _owner_findings(connection: sa.Connection, seen: Seen, config: Config, plan:
                 if owner.not_owned:
                     found.append(
                         finding(
-                            "owner_lacks_rights",
+                            "owner-lacks-rights",
                             argument,
                             f"role {settings['role']!r} does not own {some(owner.not_owned)} and cannot grant rights "
                             "on them",
@@ -149,7 +149,7 @@ def _owner_findings(connection: sa.Connection, seen: Seen, config: Config, plan:
     elif database.dialect == "postgresql":
         found.append(
             finding(
-                "server_may_create",
+                "server-may-create",
                 f"{database.name}.server",
                 f"owner and server are the same role {settings['role']!r}",
             )
@@ -167,7 +167,7 @@ def _plan_fingerprint(
     if destination is None:
         answer.add(
             finding(
-                "store_scheme_unchecked",
+                "store-scheme-unchecked",
                 config.artifacts.argument,
                 f"{config.artifacts.destination} is neither s3:// nor a directory",
             )
@@ -178,7 +178,7 @@ def _plan_fingerprint(
     try:
         marker = destination.read_marker() if destination else None
     except Problem as problem:
-        if problem.finding["code"] != "destination_marker_unreadable" or not options.adopt:
+        if problem.finding["code"] != "destination-marker-unreadable" or not options.adopt:
             raise
         marker = {"identity": "unreadable"}
     if options.mode == "refuse" and not options.adopt:
@@ -189,7 +189,7 @@ def _plan_fingerprint(
         if marker is not None and not options.adopt:
             answer.add(
                 finding(
-                    "destination_of_another",
+                    "destination-of-another",
                     config.artifacts.argument,
                     f"{config.artifacts.destination} carries the marker of deployment "
                     f"{marker.get('deployment', 'unknown')!r},"
@@ -200,7 +200,7 @@ def _plan_fingerprint(
         if destination and config.backend.name in plan.initialize and marker is None and not destination.is_empty():
             answer.add(
                 finding(
-                    "destination_not_empty",
+                    "destination-not-empty",
                     config.artifacts.argument,
                     f"{config.artifacts.destination} holds objects already",
                 )
@@ -212,7 +212,7 @@ def _plan_fingerprint(
         return
     for each in fingerprint.compare(config, record, marker, has_marker=destination is not None):
         same = marker is not None and marker["identity"] == record.identity
-        if each["code"] in ("destination_unconfirmed", "destination_moved"):
+        if each["code"] in ("destination-unconfirmed", "destination-moved"):
             plan.record, plan.fingerprint = record, "confirm" if same or destination is None else "write"
         elif options.adopt:
             plan.record, plan.fingerprint = record, "adopt"
@@ -245,10 +245,10 @@ def _plan_database(
             record = fingerprint.read_record(connection, seen.facts.settings.get("schema"))
     if record is not None and seen.state.name == EMPTY:
         found = f"{database.description} is empty, but has the record of a deployment made on {record.recorded_at}"
-        answer.add(finding("schema_emptied", f"{database.name}.database", found))
+        answer.add(finding("schema-emptied", f"{database.name}.database", found))
     if options.mode == "refuse" and database.name in plan.grant:
         found = f"role {database.server.username!r} has not just the rights that it needs"
-        answer.add(finding("rights_missing", f"{database.name}.server", found))
+        answer.add(finding("rights-missing", f"{database.name}.server", found))
     return record
 
 
@@ -262,7 +262,7 @@ def _look_at_secrets(
     if todo and options.mode == "refuse":
         names = ", ".join(work.kind.variable for work in todo)
         found = f"what is stored in {database.description} is encrypted with the value before"
-        answer.add(finding("stored_secrets_former", f"secret_environment.{names}", found))
+        answer.add(finding("stored-secrets-former", f"secret_environment.{names}", found))
     elif todo:
         plan.reencrypt.append(database.name)
 

@@ -132,7 +132,7 @@ def look(connection: sa.Connection, config: Config) -> tuple[list[Work], list[di
         if lost:
             found.append(
                 finding(
-                    "stored_secrets_unreadable",
+                    "stored-secrets-unreadable",
                     f"secret_environment.{kind.variable}",
                     f"{lost} of {len(rows)} {kind.what} cannot be decrypted with it",
                 )

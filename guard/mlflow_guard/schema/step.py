@@ -83,7 +83,7 @@ def apply(config: Config, plan: Plan, options: Options, answer: Answer, checks: 
         seen = plan.seen[name]
         if options.skip_dump:
             answer.add(
-                finding("dump_skipped", "--skip-dump", f"{seen.database.description} was upgraded without a dump")
+                finding("dump-skipped", "--skip-dump", f"{seen.database.description} was upgraded without a dump")
             )
             continue
         dumps[name] = dump.dump(config, seen, owner_of(seen.database), plan.not_ours.get(name))
@@ -116,7 +116,7 @@ def apply(config: Config, plan: Plan, options: Options, answer: Answer, checks: 
         plan.seen[database.name] = seen
         if seen.state.name != AT_HEAD:
             answer.add(
-                finding("not_at_head", f"{database.name}.database", f"{database.description}: {seen.state.detail}")
+                finding("not-at-head", f"{database.name}.database", f"{database.description}: {seen.state.detail}")
             )
 
 

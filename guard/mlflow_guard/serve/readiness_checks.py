@@ -26,7 +26,7 @@ from mlflow_guard.serve import health
 APPLICATION = "mlflow-guard readiness"
 # A table that each kind of store reads all the time.
 TABLES = {"backend": "experiments", "auth": "users"}
-CREDENTIALS_CODES = ("store_denied", "store_signature", "store_credentials_missing")
+CREDENTIALS_CODES = ("store-denied", "store-signature", "store-credentials-missing")
 
 
 class Unready(Exception):
@@ -231,7 +231,7 @@ class Marker:
         try:
             marker = read()
         except Problem as problem:
-            if problem.finding["code"] != "destination_marker_unreadable":
+            if problem.finding["code"] != "destination-marker-unreadable":
                 raise
             marker = None
         if marker and marker["identity"] != self.identity:
@@ -243,7 +243,7 @@ class Marker:
         if self.there and not there:
             self.say(
                 f"the marker {store.MARKER} in {self.where} is gone: this server goes on, but none starts until it is "
-                f"there again; {FINDINGS['destination_marker_missing']['remedy']}"
+                f"there again; {FINDINGS['destination-marker-missing']['remedy']}"
             )
         self.there = there
 
@@ -264,7 +264,7 @@ class S3Look:
             self._ask()
         except Problem as problem:
             # A connection that the store has closed meanwhile fails at once, and deserves a new one.
-            if problem.finding["code"] != "store_unreachable" or time.monotonic() - begun > self.seconds / 4:
+            if problem.finding["code"] != "store-unreachable" or time.monotonic() - begun > self.seconds / 4:
                 raise
             self._ask()
 

@@ -27,6 +27,7 @@ from mlflow_guard.serve.launch import FOREIGN_VARIABLES
 from mlflow_guard.serve.readiness import Endpoint, Readiness
 from mlflow_guard.variables import (
     DRAINING_FILE,
+    INVALID,
     READINESS_PORT,
     TRUSTED_PROXIES,
     readiness_port,
@@ -53,15 +54,16 @@ def settings_for(config: Config) -> Settings:
     try:
         port = readiness_port()
     except ValueError as error:
-        raise wrong(READINESS_PORT, str(error)) from None
+        raise wrong(READINESS_PORT, str(error), code=INVALID) from None
     try:
         trusted_proxies()
     except ValueError as error:
-        raise wrong(TRUSTED_PROXIES, str(error)) from None
+        raise wrong(TRUSTED_PROXIES, str(error), code=INVALID) from None
     # A port that is no number is MLflow's own to refuse.
     with contextlib.suppress(ValueError):
         if port and port == health.place(list(config.argv))[1]:
-            raise wrong(READINESS_PORT, f"{port} is the server's own port", "choose another one, or 0 to switch it off")
+            remedy = "choose another one, or 0 to switch it off"
+            raise wrong(READINESS_PORT, f"{port} is the server's own port", remedy, INVALID)
     return Settings(port, seconds_from(TIMEOUT, 2, 0.5, 30), seconds_from(DRAIN, 0, 0, 3600))
 
 

@@ -85,8 +85,10 @@ def test_accept_takes_only_what_it_names():
 
 
 def test_accept_cannot_accept_itself():
-    case = {"request": {"accept": ["accept-unknown", "nonsense"]}}
-    assert codes(check(make_request(case), CATALOGUE).errors) == ["accept-unknown"]
+    case = {"request": {"accept": ["accept-unknown", "accept-never", "nonsense"]}}
+    result = check(make_request(case), CATALOGUE)
+    assert codes(result.errors) == ["accept-never", "accept-unknown"]
+    assert result.accepted == []
 
 
 @pytest.mark.parametrize(

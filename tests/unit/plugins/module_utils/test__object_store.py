@@ -9,6 +9,7 @@ import json
 import pytest
 import yaml
 from ansible_collections.mlops.mlflow.plugins.module_utils import _object_store as store
+from ansible_collections.mlops.mlflow.plugins.module_utils._guard_codes import GUARD_CODES
 
 from tests.stores.authority import Authority
 from tests.unit.test_role_contract import ROOT
@@ -114,56 +115,56 @@ def test_certificates_are_told_from_what_is_none(tmp_path) -> None:
 
 FOUND = {
     "another authority": (
-        "store_tls",
+        "store-tls",
         "bucket 'models': SSL validation failed: CERTIFICATE_VERIFY_FAILED: unable to get local issuer certificate",
         {},
         ["object_store_ca_file: bucket", "is empty"],
     ),
     "the wrong authority": (
-        "store_tls", "CERTIFICATE_VERIFY_FAILED: self-signed certificate in chain", {"ca_file": "/ca.pem"},
+        "store-tls", "CERTIFICATE_VERIFY_FAILED: self-signed certificate in chain", {"ca_file": "/ca.pem"},
         ["object_store_ca_file", "'/ca.pem' does not have"],
     ),
     "another name": (
-        "store_tls", "CERTIFICATE_VERIFY_FAILED: Hostname mismatch, certificate is not valid for 's3'", {},
+        "store-tls", "CERTIFICATE_VERIFY_FAILED: Hostname mismatch, certificate is not valid for 's3'", {},
         ["object_store_endpoint_url", "name"],
     ),
     "another name, as urllib3 says it": (
-        "store_tls", "SSL validation failed: hostname 'a' doesn't match either of 'b', '192.0.2.7'", {},
+        "store-tls", "SSL validation failed: hostname 'a' doesn't match either of 'b', '192.0.2.7'", {},
         ["object_store_endpoint_url", "name that the store's certificate has"],
     ),
     "an old certificate": (
-        "store_tls", "CERTIFICATE_VERIFY_FAILED: certificate has expired", {}, ["object_store_endpoint_url", "renew"],
+        "store-tls", "CERTIFICATE_VERIFY_FAILED: certificate has expired", {}, ["object_store_endpoint_url", "renew"],
     ),
-    "no TLS": ("store_tls", "[SSL: WRONG_VERSION_NUMBER]", {}, ["object_store_endpoint_url", "http://"]),
-    "unknown key": ("store_signature", "listing fails: InvalidAccessKeyId", {}, ["object_store_access_key"]),
+    "no TLS": ("store-tls", "[SSL: WRONG_VERSION_NUMBER]", {}, ["object_store_endpoint_url", "http://"]),
+    "unknown key": ("store-signature", "listing fails: InvalidAccessKeyId", {}, ["object_store_access_key"]),
     "unknown temporary key": (
-        "store_signature", "listing fails: InvalidAccessKeyId", {"session_token": "t"},
+        "store-signature", "listing fails: InvalidAccessKeyId", {"session_token": "t"},
         ["object_store_access_key", "temporary"],
     ),
-    "wrong secret": ("store_signature", "SignatureDoesNotMatch", {}, ["object_store_secret_key", "Host"]),
-    "old token": ("store_signature", "listing fails: ExpiredToken", {}, ["object_store_session_token"]),
-    "wrong token": ("store_signature", "listing fails: InvalidTokenId", {}, ["object_store_session_token"]),
-    "clock": ("store_clock", "RequestTimeTooSkewed", {}, ["clocks", "NTP"]),
-    "region": ("store_region", "expecting 'eu-central-1'", {}, ["object_store_region: expecting"]),
-    "no bucket": ("store_bucket_missing", "does not exist", {}, ["object_store_bucket", "create"]),
-    "no list": ("store_denied", "listing in bucket", {}, ["object_store_access_key", "s3:ListBucket"]),
-    "no list below": ("store_denied", "listing in bucket", {"prefix": "a/b"}, ["s3:ListBucket", "below a/b/"]),
-    "no get": ("store_denied", "reading an object", {}, ["s3:GetObject"]),
-    "no put": ("store_denied", "writing an object", {}, ["s3:PutObject"]),
-    "no delete": ("store_denied", "deleting an object", {}, ["s3:DeleteObject"]),
+    "wrong secret": ("store-signature", "SignatureDoesNotMatch", {}, ["object_store_secret_key", "Host"]),
+    "old token": ("store-signature", "listing fails: ExpiredToken", {}, ["object_store_session_token"]),
+    "wrong token": ("store-signature", "listing fails: InvalidTokenId", {}, ["object_store_session_token"]),
+    "clock": ("store-clock", "RequestTimeTooSkewed", {}, ["clocks", "NTP"]),
+    "region": ("store-region", "expecting 'eu-central-1'", {}, ["object_store_region: expecting"]),
+    "no bucket": ("store-bucket-missing", "does not exist", {}, ["object_store_bucket", "create"]),
+    "no list": ("store-denied", "listing in bucket", {}, ["object_store_access_key", "s3:ListBucket"]),
+    "no list below": ("store-denied", "listing in bucket", {"prefix": "a/b"}, ["s3:ListBucket", "below a/b/"]),
+    "no get": ("store-denied", "reading an object", {}, ["s3:GetObject"]),
+    "no put": ("store-denied", "writing an object", {}, ["s3:PutObject"]),
+    "no delete": ("store-denied", "deleting an object", {}, ["s3:DeleteObject"]),
     "a role without rights": (
-        "store_denied", "listing in", {"instance_role_enabled": True}, ["object_store_instance_role_enabled"],
+        "store-denied", "listing in", {"instance_role_enabled": True}, ["object_store_instance_role_enabled"],
     ),
     "no role": (
-        "store_credentials_missing", "Unable to locate credentials", {"instance_role_enabled": True},
+        "store-credentials-missing", "Unable to locate credentials", {"instance_role_enabled": True},
         ["object_store_instance_role_enabled", "hop"],
     ),
-    "away": ("store_unreachable", "cannot be reached", {}, ["object_store_endpoint_url"]),
-    "AWS away": ("store_unreachable", "cannot be reached", {"endpoint_url": ""}, ["object_store_region"]),
+    "away": ("store-unreachable", "cannot be reached", {}, ["object_store_endpoint_url"]),
+    "AWS away": ("store-unreachable", "cannot be reached", {"endpoint_url": ""}, ["object_store_region"]),
     "virtual away": (
-        "store_unreachable", "cannot be reached", {"addressing_style": "virtual"}, ["models.s3.example.com"],
+        "store-unreachable", "cannot be reached", {"addressing_style": "virtual"}, ["models.s3.example.com"],
     ),
-    "checksums": ("store_checksum", "Content-MD5", {}, ["AWS_REQUEST_CHECKSUM_CALCULATION"]),
+    "checksums": ("store-checksum", "Content-MD5", {}, ["AWS_REQUEST_CHECKSUM_CALCULATION"]),
 }  # fmt: skip
 
 
@@ -172,15 +173,24 @@ def test_findings_name_the_variable(name: str) -> None:
     code, found, changes, words = FOUND[name]
     finding = {"code": code, "severity": "error", "found": found, "message": "not this"}
     (sentence,) = store.explain([finding, {**finding, "severity": "warning"}], {**GIVEN, **changes})
+    # An answer of an earlier release is understood as well.
+    assert store.explain([{**finding, "code": code.replace("-", "_")}], {**GIVEN, **changes}) == [sentence]
+    assert sentence.endswith(f" [{code}].")
+    assert code in GUARD_CODES
     assert [word for word in words if word not in sentence] == [], sentence
-    assert sentence.endswith(".")
     assert "Hidden" not in sentence
     assert "not this" not in sentence
 
 
 def test_other_findings_stay_as_they_are() -> None:
-    finding = {"code": "not_at_head", "severity": "error", "found": "x", "message": "backend: x; do y."}
-    assert store.explain([finding], {}) == ["backend: x; do y."]
+    finding = {"code": "not-at-head", "severity": "error", "found": "x", "message": "backend: x; do y."}
+    assert store.explain([finding], {}) == ["backend: x; do y [not-at-head]."]
+    assert store.explain([{**finding, "code": "not_at_head"}], {}) == ["backend: x; do y [not-at-head]."]
+    assert store.explain([{"severity": "error", "message": "backend: x; do y."}], {}) == ["backend: x; do y."]
+
+
+def test_only_codes_that_exist_are_explained() -> None:
+    assert set(store.KNOWN) | set(store.PLAIN) <= set(GUARD_CODES)
 
 
 def test_what_is_left_alone_is_named() -> None:

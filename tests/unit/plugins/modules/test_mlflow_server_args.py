@@ -161,6 +161,12 @@ def test_accepted_change_is_shown_and_written(check, path):
     assert again["accepted"] == []
 
 
+def test_what_is_for_the_guard_is_given_back(check):
+    answer = check(**sound(accept=["schema-emptied", "schema-upgrade", "schema-emptied"]))
+    assert answer["guard_accept"] == ["schema-emptied"]
+    assert check(**sound())["guard_accept"] == []
+
+
 def test_warnings_reach_ansible(check):
     answer = check(**sound(args={"backend_store_uri": "postgresql://u@postgres/mlflow"}))
     assert any("database-driver-implicit" in str(warning) for warning in answer["warnings"])
