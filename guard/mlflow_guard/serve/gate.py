@@ -17,7 +17,7 @@ import time
 import urllib.parse
 from pathlib import Path
 
-from mlflow_guard.answer import UNREACHABLE, Answer, Problem
+from mlflow_guard.answer import UNREACHABLE, Answer, Problem, finding
 from mlflow_guard.config import Config, Database, read_secret, wrong
 from mlflow_guard.in_mlflow import parts
 from mlflow_guard.inspect import database as db
@@ -74,6 +74,10 @@ def look_at_all(config: Config, answer: Answer) -> dict:
             reason = state_finding(seen)
             if reason:
                 answer.add(reason)
+                # A second MLflow may be meant, but it has to be made first.
+                if reason["code"] == "schema-elsewhere" and not answer.errors:
+                    said = f"{database.description}: {seen.state.detail}"
+                    answer.add(finding("schema-empty", f"{database.name}.database", said))
                 at_head = False
         except Problem as problem:
             answer.add(problem.finding)
