@@ -251,6 +251,8 @@ CASES = [
     Case({"mlflow_server_workers": "many"}, ["mlflow_server_workers", "many", "int"]),
     Case("mlflow_server_replicas=0", ["mlflow_server_replicas", "0", "at least 1"]),
     Case("mlflow_server_replicas=2", ["mlflow_server_replicas", "2", "multi-az"]),
+    Case({"mlflow_server_accept": ["schema_emptied"]}, ["mlflow_server_accept", "'schema_emptied'", "schema-emptied"]),
+    Case({"mlflow_server_accept": ["schema-foreign"]}, ["mlflow_server_accept", "schema-foreign", "never"]),
     Case("mlflow_server_schema=force", ["mlflow_server_schema", "force", "upgrade"]),
     Case("mlflow_server_source=checkouts/mlflow", ["mlflow_server_source", "checkouts/mlflow", "absolute"], "local"),
     Case("mlflow_server_source=/nonexistent/mlflow", ["mlflow_server_source", "/nonexistent/mlflow"], "local"),

@@ -33,6 +33,8 @@ ELSEWHERE = {
 }
 CASES: dict[str, dict[str, Any]] = {
     "plain": {},
+    # The second one is a warning of the check's.
+    "accepting": {"mlflow_server_accept": ["schema-emptied", "custom-scorers-enabled"]},
     "three": {
         "mlflow_server_replicas": 3,
         "mlflow_server_service_type": "LoadBalancer",
@@ -329,6 +331,13 @@ def of_the_servers(plan: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]
     secret = next(each for each in plan["secrets"] if each["metadata"]["name"] == "mlflow-server")["data"]
     variables = {each["name"]: each["value"] for each in pod["containers"][0]["env"]}
     return pod, variables, {name: base64.b64decode(value).decode() for name, value in secret.items()}
+
+
+def test_what_the_guard_is_to_accept_reaches_the_schema_step_alone(plans) -> None:
+    step, servers = ({name: plans[name][part] for name in ("plain", "accepting")} for part in ("jobs", "servers"))
+    args = {name: jobs[0]["spec"]["template"]["spec"]["containers"][0]["args"] for name, jobs in step.items()}
+    assert args["accepting"] == [*args["plain"][:-2], "--accept=schema-emptied", *args["plain"][-2:]]
+    assert servers["accepting"] == servers["plain"]
 
 
 def test_an_external_store_is_told_to_the_servers_and_to_the_schema_step(plans) -> None:
