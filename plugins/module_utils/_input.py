@@ -80,7 +80,7 @@ def faults(
     spec: dict[str, Any], variables: dict[str, Any], rules: list[dict[str, str]], evaluate: Evaluate, earlier: list[str]
 ) -> list[str]:
     """All that is wrong; what other roles found is known already, and has consequences here."""
-    values = {}
+    values, known = {}, dict(spec)
     for name in spec:
         if name in variables:
             try:
@@ -88,6 +88,7 @@ def faults(
             except NotKnown:
                 if not earlier:
                     raise
-    found = by_spec(spec, values)
+                del known[name]
+    found = by_spec(known, values)
     wrong = [name for name in spec if named_in(" ".join(found), [name])]
     return found + by_rules(rules, evaluate, wrong, bool(earlier or found))

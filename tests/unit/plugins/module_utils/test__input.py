@@ -66,6 +66,9 @@ def test_all_faults_are_found(variables: dict, words: list[str]) -> None:
 def test_what_follows_from_faults_of_others_is_not_told() -> None:
     variables = {"example_names": ["a"]}
     assert not _input.faults(SPEC, variables, RULES, evaluator(variables), ["another role's fault"])
+    spec = {**SPEC, "example_port": {"type": "int", "required": True}}
+    handed_on = {**variables, "example_port": "not_there + 1"}
+    assert not _input.faults(spec, handed_on, RULES, evaluator(variables), ["another role's fault"])
     with pytest.raises(_input.NotKnown):
         _input.faults(SPEC, variables, RULES, evaluator(variables), [])
 
