@@ -14,7 +14,7 @@ description:
 version_added: 0.2.0
 author:
   - the mlops.mlflow contributors (@mlops)
-positional: _input, namespace, labels, policies, optional, kinds
+positional: _input, namespace, labels, policies, optional, kinds, shared
 options:
   _input:
     description: Pairs of a component and its plan.
@@ -44,6 +44,10 @@ options:
     type: list
     elements: str
     required: true
+  shared:
+    description: Whether others use the namespace too, so that objects select pods of the deployment only.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -66,9 +70,10 @@ from ansible_collections.mlops.mlflow.plugins.module_utils import _kubernetes_pl
 
 
 def kubernetes_plan(
-    components: list, namespace: str, labels: dict[str, str], policies: list, optional: list, kinds: list
-) -> dict[str, Any]:
-    settings = _kubernetes_plan.Settings(namespace, labels, list(policies), list(optional), list(kinds))
+    components: list, namespace: str, labels: dict[str, str], policies: list, optional: list, kinds: list,
+    shared: bool = False,
+) -> dict[str, Any]:  # fmt: skip
+    settings = _kubernetes_plan.Settings(namespace, labels, list(policies), list(optional), list(kinds), shared)
     return _kubernetes_plan.put_together(list(components), settings)
 
 

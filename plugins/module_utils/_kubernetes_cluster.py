@@ -12,9 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.mlops.mlflow.plugins.module_utils import _kubernetes_namespace
 from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes_api import Cluster, ClusterError, one_line
 
-LABEL = "mlops.mlflow.deployment"
+LABEL = _kubernetes_namespace.LABEL
 DEFAULT_CLASS = (
     "storageclass.kubernetes.io/is-default-class",
     "storageclass.beta.kubernetes.io/is-default-class",
@@ -32,6 +33,9 @@ class Wanted:
     kinds: list[str]
     storage_class: str | None
     node_port: int
+    # Whether the deployment makes the namespace, and whether what others have in it is listed.
+    namespace_managed: bool = True
+    others: bool = False
 
 
 def bytes_of(quantity: str) -> int:
@@ -176,13 +180,15 @@ def survey(cluster: Cluster, wanted: Wanted) -> dict[str, Any]:
         pods = pool.submit(cluster.items, f"{namespace}/pods{ours}")
         claims = pool.submit(cluster.items, f"{namespace}/persistentvolumeclaims{ours}")
         kinds = pool.submit(offered, cluster, wanted.kinds)
+        theirs = _kubernetes_namespace.others(cluster, wanted.namespace, wanted.deployment) if wanted.others else []
         refused = [each for each in denied if each]
     status, found = space.result()
     return {
         "context": cluster.context,
         "host": cluster.host,
         "version": str(version.get("gitVersion", "")) if version_status == 200 else "",
-        "namespace_exists": status == 200,
+        # Who may use a namespace that somebody else gave need not be allowed to look at it.
+        "namespace_exists": status == 200 or (status == 403 and not wanted.namespace_managed),
         "namespace_owner": ((found.get("metadata") or {}).get("labels") or {}).get(LABEL, "") if status == 200 else "",
         "namespace_ends": status == 200 and (found.get("status") or {}).get("phase") == "Terminating",
         "storage_classes": None
@@ -196,6 +202,7 @@ def survey(cluster: Cluster, wanted: Wanted) -> dict[str, Any]:
         "claims": sorted(each["metadata"]["name"] for each in claims.result() or []),
         "kinds": kinds.result(),
         "denied": refused,
+        "others": theirs,
     }
 
 
@@ -213,13 +220,8 @@ def obstacles(facts: dict[str, Any], wanted: Wanted) -> list[str]:
             f"The namespace {namespace} is just being removed from the cluster of the context {context}: wait until "
             "it is gone, and run again."
         )
-    elif facts["namespace_exists"] and facts["namespace_owner"] != wanted.deployment:
-        owner = facts["namespace_owner"]
-        found.append(
-            f"kubernetes_namespace is {namespace}, which is there and belongs to "
-            f"{'the deployment ' + owner if owner else 'something else'}: choose another namespace, or remove that "
-            "one first."
-        )
+    else:
+        found += namespace_obstacles(facts, wanted)
     if wanted.storage_class is not None and facts["storage_classes"] is not None:
         found += storage_obstacles(facts, wanted.storage_class)
     if facts["nodes"] is not None and not any(each["usable"] for each in facts["nodes"]):
@@ -235,6 +237,29 @@ def obstacles(facts: dict[str, Any], wanted: Wanted) -> list[str]:
             "or 0 for none."
         )
     return found
+
+
+def namespace_obstacles(facts: dict[str, Any], wanted: Wanted) -> list[str]:
+    """Whether the namespace is what the user says it is."""
+    owner, namespace = facts["namespace_owner"], wanted.namespace
+    if not wanted.namespace_managed:
+        if facts["namespace_exists"]:
+            return []
+        return [
+            f"kubernetes_namespace is {namespace}, which is not there, and kubernetes_namespace_managed is false: create "
+            f"it with `kubectl create namespace {namespace}`, name another one, or leave kubernetes_namespace_managed out."
+        ]
+    if not facts["namespace_exists"] or owner == wanted.deployment:
+        return []
+    if owner:
+        return [
+            f"kubernetes_namespace is {namespace}, which is there and belongs to the deployment {owner}: choose another "
+            "namespace, or remove that one first."
+        ]
+    return [
+        f"kubernetes_namespace is {namespace}, which is there and belongs to something else: choose another namespace, "
+        "or set kubernetes_namespace_managed to false to deploy beside what is in it."
+    ]
 
 
 def storage_obstacles(facts: dict[str, Any], wanted: str) -> list[str]:

@@ -13,6 +13,7 @@ import re
 from typing import Any, NamedTuple
 
 from ansible_collections.mlops.mlflow.plugins.module_utils._deployment_plan import merged
+from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes_namespace import LABEL, scoped
 
 # The order in which objects are applied. Secrets come from every phase, and go first.
 PHASES = ("data", "jobs", "servers")
@@ -32,6 +33,8 @@ class Settings(NamedTuple):
     # Kinds without which a deployment works too, and those that this cluster has.
     optional: list[str]
     kinds: list[str]
+    # Whether others use the namespace too.
+    shared: bool = False
 
 
 def kind_of(item: dict[str, Any]) -> str:
@@ -43,7 +46,7 @@ def whole(item: dict[str, Any], settings: Settings) -> dict[str, Any]:
     item = merged(item, {"metadata": {"namespace": settings.namespace, "labels": settings.labels}})
     if "template" in (item.get("spec") or {}):
         item = merged(item, {"spec": {"template": {"metadata": {"labels": settings.labels}}}})
-    return item
+    return scoped(item, settings.labels[LABEL]) if settings.shared else item
 
 
 def put_together(components: list[tuple[str, dict[str, Any]]], settings: Settings) -> dict[str, Any]:

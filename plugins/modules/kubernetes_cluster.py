@@ -81,6 +81,14 @@ options:
     description: The node port that must be free or the deployment's own. V(0) means none.
     type: int
     default: 0
+  namespace_managed:
+    description: Whether the namespace is the deployment's own. Another one must be there, and may have anything in it.
+    type: bool
+    default: true
+  others:
+    description: Whether to list what is in the namespace and does not belong to the deployment.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -139,6 +147,10 @@ cluster:
     container_images:
       description: The image of each container of the deployment that is ready, by the container's name.
       type: dict
+    others:
+      description: With O(others), what is in the namespace and does not belong to the deployment, each as Kind/name.
+      type: list
+      elements: str
     claims:
       description: PersistentVolumeClaims of the deployment that are there.
       type: list
@@ -173,12 +185,14 @@ def main() -> None:
             "kinds": {"type": "list", "elements": "str", "default": []},
             "storage_class": {"type": "str"},
             "node_port": {"type": "int", "default": 0},
+            "namespace_managed": {"type": "bool", "default": True},
+            "others": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
     if not api.HAS_KUBERNETES:
         module.fail_json(msg=missing_required_lib("kubernetes"))
-    names = ("deployment", "namespace", "rights", "kinds", "storage_class", "node_port")
+    names = ("deployment", "namespace", "rights", "kinds", "storage_class", "node_port", "namespace_managed", "others")
     wanted = Wanted(**{name: module.params[name] for name in names})
     try:
         files, contexts = api.contexts_of(module.params["kubeconfig"])

@@ -140,7 +140,7 @@ def test_nothing_stands_in_the_way() -> None:
     [
         ({"denied": ["create secrets", "patch secrets"]}, ["may not create secrets, patch secrets", "administrator"]),
         ({"denied": [f"create r{number}" for number in range(9)]}, ["and 4 more"]),
-        ({"namespace_exists": True}, ["kubernetes_namespace is mlflow", "something else"]),
+        ({"namespace_exists": True}, ["kubernetes_namespace is mlflow", "something else", "kubernetes_namespace_managed to false"]),
         ({"namespace_exists": True, "namespace_owner": "other"}, ["the deployment other"]),
         ({"namespace_exists": True, "namespace_owner": "k8s", "namespace_ends": True}, ["being removed", "wait"]),
         ({"default_storage_class": ""}, ["no default StorageClass", "standard", "kubernetes_storage_class"]),
@@ -153,6 +153,22 @@ def test_obstacles_are_said(change: dict[str, Any], words: list[str]) -> None:
     assert len(found) == 1
     for word in words:
         assert word in found[0]
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        ({"namespace_exists": True}, []),
+        ({"namespace_exists": True, "namespace_owner": "other"}, []),
+        ({"namespace_exists": False}, ["kubernetes_namespace is mlflow", "not there", "kubectl create namespace mlflow"]),
+        ({"namespace_exists": True, "namespace_ends": True}, ["being removed"]),
+    ],
+)
+def test_a_namespace_that_is_given(found: dict[str, Any], words: list[str]) -> None:
+    wanted = cluster.Wanted("k8s", "mlflow", [], [], "", 0, namespace_managed=False)
+    said = cluster.obstacles({**GOOD, **found}, wanted)
+    assert len(said) == (1 if words else 0)
+    assert all(word in said[0] for word in words)
 
 
 def deployment(**status: Any) -> dict[str, Any]:
