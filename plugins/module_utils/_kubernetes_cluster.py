@@ -14,13 +14,13 @@ from typing import Any
 
 from ansible_collections.mlops.mlflow.plugins.module_utils import _kubernetes_namespace
 from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes_api import Cluster, ClusterError, one_line
+from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes_quantity import bytes_of, cpus_of
 
 LABEL = _kubernetes_namespace.LABEL
 DEFAULT_CLASS = (
     "storageclass.kubernetes.io/is-default-class",
     "storageclass.beta.kubernetes.io/is-default-class",
 )
-UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 
 
 @dataclass(frozen=True)
@@ -36,23 +36,6 @@ class Wanted:
     # Whether the deployment makes the namespace, and whether what others have in it is listed.
     namespace_managed: bool = True
     others: bool = False
-
-
-def bytes_of(quantity: str) -> int:
-    """A quantity of memory as a number of bytes."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([kMGT]|[KMGT]i|m|)", str(quantity))
-    if not match:
-        return 0
-    return int(float(match[1]) / 1000) if match[2] == "m" else int(float(match[1]) * UNITS[match[2]])
-
-
-def cpus_of(quantity: str) -> float:
-    """A quantity of processors as a number."""
-    text = str(quantity)
-    try:
-        return float(text[:-1]) / 1000 if text.endswith("m") else float(text)
-    except ValueError:
-        return 0.0
 
 
 def full_name(image: str) -> str:
@@ -179,6 +162,8 @@ def survey(cluster: Cluster, wanted: Wanted) -> dict[str, Any]:
         ours = f"?labelSelector={LABEL}%3D{wanted.deployment}"
         pods = pool.submit(cluster.items, f"{namespace}/pods{ours}")
         claims = pool.submit(cluster.items, f"{namespace}/persistentvolumeclaims{ours}")
+        quotas = pool.submit(cluster.items, f"{namespace}/resourcequotas")
+        ranges = pool.submit(cluster.items, f"{namespace}/limitranges")
         kinds = pool.submit(offered, cluster, wanted.kinds)
         theirs = _kubernetes_namespace.others(cluster, wanted.namespace, wanted.deployment) if wanted.others else []
         refused = [each for each in denied if each]
@@ -203,6 +188,8 @@ def survey(cluster: Cluster, wanted: Wanted) -> dict[str, Any]:
         "kinds": kinds.result(),
         "denied": refused,
         "others": theirs,
+        "quotas": quotas.result() or [],
+        "limit_ranges": ranges.result() or [],
     }
 
 

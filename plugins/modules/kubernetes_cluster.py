@@ -151,6 +151,14 @@ cluster:
       description: With O(others), what is in the namespace and does not belong to the deployment, each as Kind/name.
       type: list
       elements: str
+    quotas:
+      description: The ResourceQuotas of the namespace. None where the user may not see them.
+      type: list
+      elements: dict
+    limit_ranges:
+      description: The LimitRanges of the namespace. None where the user may not see them.
+      type: list
+      elements: dict
     claims:
       description: PersistentVolumeClaims of the deployment that are there.
       type: list

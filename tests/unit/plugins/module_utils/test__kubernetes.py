@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils import _kubernetes_api as api
 from ansible_collections.mlops.mlflow.plugins.module_utils import _kubernetes_cluster as cluster
+from ansible_collections.mlops.mlflow.plugins.module_utils import _kubernetes_quantity
 from ansible_collections.mlops.mlflow.plugins.module_utils import _kubernetes_wait as wait
 
 MINIKUBE = {"name": "mlflow", "context": {"extensions": [{"extension": {"provider": api.MINIKUBE}}]}}
@@ -116,8 +117,8 @@ def test_images_have_full_names(image: str, name: str) -> None:
 
 
 def test_quantities() -> None:
-    assert [cluster.bytes_of(each) for each in ("1Ki", "2M", "3", "1.5Gi", "x")] == [1024, 2_000_000, 3, 1610612736, 0]
-    assert [cluster.cpus_of(each) for each in ("2", "250m", "x")] == [2.0, 0.25, 0.0]
+    assert [_kubernetes_quantity.bytes_of(each) for each in ("1Ki", "2M", "3", "1.5Gi", "x")] == [1024, 2_000_000, 3, 1610612736, 0]
+    assert [_kubernetes_quantity.cpus_of(each) for each in ("2", "250m", "x")] == [2.0, 0.25, 0.0]
 
 
 GOOD: dict[str, Any] = {
@@ -231,6 +232,8 @@ def warning(message: str, name: str = "mlflow-server-5b9d", kind: str = "Replica
 def test_the_hopeless_is_said(seen: wait.Seen, words: list[str]) -> None:
     for word in words:
         assert word in wait.hopeless(seen)
+    # Old pods may be about to make room.
+    assert (wait.patience(wait.hopeless(seen)) > 0) == ("quota" in words)
 
 
 @pytest.mark.parametrize(
@@ -242,6 +245,8 @@ def test_the_hopeless_is_said(seen: wait.Seen, words: list[str]) -> None:
         wait.Seen(STUCK, [pod(NEVER, "2026-01-01T00:00:00Z", "old"), pod({"running": {}}, "2026-01-01T00:01:00Z")]),
         wait.Seen(STUCK, [pod({"waiting": {"reason": "ContainerCreating"}})]),
         wait.Seen(STUCK, [pod({"waiting": {"reason": "CrashLoopBackOff"}}, restartCount=1)]),
+        # Its pods were refused, and are there now.
+        wait.Seen(STUCK, [pod({"running": {}}), pod({"running": {}})], [warning("pods is forbidden: exceeded quota: q")]),
         # Another workload's.
         wait.Seen(STUCK, [], [warning("pods is forbidden: exceeded quota: q", "postgres", "StatefulSet")]),
     ],
