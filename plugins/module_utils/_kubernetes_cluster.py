@@ -233,15 +233,16 @@ def namespace_obstacles(facts: dict[str, Any], wanted: Wanted) -> list[str]:
         if facts["namespace_exists"]:
             return []
         return [
-            f"kubernetes_namespace is {namespace}, which is not there, and kubernetes_namespace_managed is false: create "
-            f"it with `kubectl create namespace {namespace}`, name another one, or leave kubernetes_namespace_managed out."
+            f"kubernetes_namespace is {namespace}, which is not there, and kubernetes_namespace_managed is false: "
+            f"create it with `kubectl create namespace {namespace}`, name another one, or leave "
+            "kubernetes_namespace_managed out."
         ]
     if not facts["namespace_exists"] or owner == wanted.deployment:
         return []
     if owner:
         return [
-            f"kubernetes_namespace is {namespace}, which is there and belongs to the deployment {owner}: choose another "
-            "namespace, or remove that one first."
+            f"kubernetes_namespace is {namespace}, which is there and belongs to the deployment {owner}: choose "
+            "another namespace, or remove that one first."
         ]
     return [
         f"kubernetes_namespace is {namespace}, which is there and belongs to something else: choose another namespace, "

@@ -14,7 +14,7 @@ from typing import Any
 
 from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes_quantity import bytes_of, cpus_of
 
-# What a quota can count of containers: where it stands in a container, and the name that LimitRanges have for its default.
+# What a quota can count of containers, and where it stands in a container.
 COUNTED = {
     "requests.cpu": ("requests", "cpu"),
     "requests.memory": ("requests", "memory"),
@@ -62,7 +62,7 @@ def defaults(ranges: list[dict[str, Any]]) -> dict[tuple[str, str], str]:
 
 
 def said_by(container: dict[str, Any], where: str, resource: str, given: dict[tuple[str, str], str]) -> str | None:
-    """What a container asks of a resource: by itself, or by the namespace; a request is the limit where only that is said."""
+    """What a container asks for: by itself, or by the namespace; a request is the limit where only that is said."""
     resources = container.get("resources") or {}
     own = (resources.get(where) or {}).get(resource)
     if own is None and where == "requests":
@@ -89,8 +89,8 @@ def problems(
             silent = unsaid(name, workloads, given)
             if silent:
                 found.append(
-                    f"{start} counts {name}, but {silent} has none and the namespace has no LimitRange that gives one: set "
-                    f"{COUNTED[name][1]} in the {COUNTED[name][0]} of the variable ..._resources of that component."
+                    f"{start} counts {name}, but {silent} has none and the namespace has no LimitRange that gives one: "
+                    f"set {COUNTED[name][1]} in the {COUNTED[name][0]} of the variable ..._resources of that component."
                 )
                 continue
             used = (status.get("used") or {}).get(name, "0") if is_new else "0"

@@ -160,7 +160,9 @@ def watch(cluster: api.Cluster, params: dict[str, Any], known: set) -> dict[str,
             reason = wait.hopeless(each)
             if not reason:
                 since.pop(each.name, None)
-            elif params["timeout"] and time.monotonic() - since.setdefault(each.name, time.monotonic()) >= wait.patience(reason):
+                continue
+            held = time.monotonic() - since.setdefault(each.name, time.monotonic())
+            if params["timeout"] and held >= wait.patience(reason):
                 return {"reason": sentence(cluster, namespace, each, reason), "log": logs}
         if time.monotonic() >= end:
             if not params["timeout"]:

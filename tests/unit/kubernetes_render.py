@@ -29,6 +29,9 @@ def play(name: str, variables: dict[str, Any], target: Path, steps: tuple[str, .
     }
     cluster = {
         "claims": [],
+        "others": [],
+        "quotas": [],
+        "limit_ranges": [],
         "container_images": {},
         "kinds": KINDS,
         "nodes": [],

@@ -117,7 +117,8 @@ def test_images_have_full_names(image: str, name: str) -> None:
 
 
 def test_quantities() -> None:
-    assert [_kubernetes_quantity.bytes_of(each) for each in ("1Ki", "2M", "3", "1.5Gi", "x")] == [1024, 2_000_000, 3, 1610612736, 0]
+    found = [_kubernetes_quantity.bytes_of(each) for each in ("1Ki", "2M", "3", "1.5Gi", "x")]
+    assert found == [1024, 2_000_000, 3, 1610612736, 0]
     assert [_kubernetes_quantity.cpus_of(each) for each in ("2", "250m", "x")] == [2.0, 0.25, 0.0]
 
 
@@ -141,7 +142,10 @@ def test_nothing_stands_in_the_way() -> None:
     [
         ({"denied": ["create secrets", "patch secrets"]}, ["may not create secrets, patch secrets", "administrator"]),
         ({"denied": [f"create r{number}" for number in range(9)]}, ["and 4 more"]),
-        ({"namespace_exists": True}, ["kubernetes_namespace is mlflow", "something else", "kubernetes_namespace_managed to false"]),
+        (
+            {"namespace_exists": True},
+            ["is mlflow", "something else", "kubernetes_namespace_managed to false"],
+        ),
         ({"namespace_exists": True, "namespace_owner": "other"}, ["the deployment other"]),
         ({"namespace_exists": True, "namespace_owner": "k8s", "namespace_ends": True}, ["being removed", "wait"]),
         ({"default_storage_class": ""}, ["no default StorageClass", "standard", "kubernetes_storage_class"]),
@@ -161,7 +165,10 @@ def test_obstacles_are_said(change: dict[str, Any], words: list[str]) -> None:
     [
         ({"namespace_exists": True}, []),
         ({"namespace_exists": True, "namespace_owner": "other"}, []),
-        ({"namespace_exists": False}, ["kubernetes_namespace is mlflow", "not there", "kubectl create namespace mlflow"]),
+        (
+            {"namespace_exists": False},
+            ["is mlflow", "not there", "kubectl create namespace mlflow"],
+        ),
         ({"namespace_exists": True, "namespace_ends": True}, ["being removed"]),
     ],
 )
@@ -246,7 +253,9 @@ def test_the_hopeless_is_said(seen: wait.Seen, words: list[str]) -> None:
         wait.Seen(STUCK, [pod({"waiting": {"reason": "ContainerCreating"}})]),
         wait.Seen(STUCK, [pod({"waiting": {"reason": "CrashLoopBackOff"}}, restartCount=1)]),
         # Its pods were refused, and are there now.
-        wait.Seen(STUCK, [pod({"running": {}}), pod({"running": {}})], [warning("pods is forbidden: exceeded quota: q")]),
+        wait.Seen(
+            STUCK, [pod({"running": {}}), pod({"running": {}})], [warning("pods is forbidden: exceeded quota: q")]
+        ),
         # Another workload's.
         wait.Seen(STUCK, [], [warning("pods is forbidden: exceeded quota: q", "postgres", "StatefulSet")]),
     ],

@@ -100,16 +100,24 @@ OWN_USERS = {"podSelector": {"matchLabels": {"uses": "true", **OWN}}}
     ("kind", "spec", "scoped"),
     [
         ("Service", {"selector": {"app": "x"}, "ports": [1]}, {"selector": {"app": "x", **OWN}, "ports": [1]}),
-        ("StatefulSet", {"selector": {"matchLabels": {"app": "x"}}}, {"selector": {"matchLabels": {"app": "x", **OWN}}}),
+        (
+            "StatefulSet",
+            {"selector": {"matchLabels": {"a": "x"}}},
+            {"selector": {"matchLabels": {"a": "x", **OWN}}},
+        ),
         ("PodDisruptionBudget", {"selector": {"matchLabels": {}}}, {"selector": {"matchLabels": OWN}}),
         # All pods of the namespace, which are others' too.
         ("NetworkPolicy", {"podSelector": {}}, {"podSelector": {"matchLabels": OWN}}),
         (
             "NetworkPolicy",
-            {**POLICY, "ingress": [{"from": [USERS, ELSEWHERE, ANYBODY]}, {"ports": [5000]}], "egress": [{"to": [USERS]}]},
+            {
+                **POLICY,
+                "ingress": [{"from": [USERS, ELSEWHERE, ANYBODY]}, {"ports": [1]}],
+                "egress": [{"to": [USERS]}],
+            },
             {
                 "podSelector": {"matchLabels": {"app": "postgres", **OWN}},
-                "ingress": [{"from": [OWN_USERS, ELSEWHERE, ANYBODY]}, {"ports": [5000]}],
+                "ingress": [{"from": [OWN_USERS, ELSEWHERE, ANYBODY]}, {"ports": [1]}],
                 "egress": [{"to": [OWN_USERS]}],
             },
         ),

@@ -53,7 +53,12 @@ def quotas(used: dict | None = None, spec: dict | None = None, **hard: str) -> l
         (quotas(requests_memory="2Gi"), [], True, ["2Gi of requests.memory", "needs 3072Mi"]),
         (quotas(limits_memory="6Gi"), [], True, []),
         # No container says what a quota counts, and each of its pods would be refused.
-        (quotas(limits_cpu="100"), [], True, ["counts limits.cpu", "container main of the StatefulSet", "..._resources"]),
+        (
+            quotas(limits_cpu="100"),
+            [],
+            True,
+            ["counts limits.cpu", "main of the StatefulSet", "..._resources"],
+        ),
         (quotas(limits_cpu="6"), RANGE, True, []),
         (quotas(limits_cpu="5"), RANGE, True, ["5 of limits.cpu", "needs 6"]),
         (quotas(persistentvolumeclaims="0"), [], True, ["persistentvolumeclaims", "needs 1"]),
