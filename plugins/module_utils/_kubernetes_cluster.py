@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import re
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.mlops.mlflow.plugins.module_utils import _kubernetes_namespace
 from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes_api import Cluster, ClusterError, one_line
-from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes_quantities import bytes_of, cpus_of
+from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes_quantity import bytes_of, cpus_of
 
-LABEL = "mlops.mlflow.deployment"
-GENERAL = "kubernetes_storage_class"
+LABEL = _kubernetes_namespace.LABEL
 DEFAULT_CLASS = (
     "storageclass.kubernetes.io/is-default-class",
     "storageclass.beta.kubernetes.io/is-default-class",
@@ -33,11 +33,9 @@ class Wanted:
     kinds: list[str]
     storage_class: str | None
     node_port: int
-    # Kinds of which the objects of the deployment are listed.
-    owned_kinds: tuple[str, ...] = ()
-    # Classes that components choose for their volumes, and variables that name Secrets and ConfigMaps, by variable.
-    storage_classes: dict[str, str] = field(default_factory=dict)
-    needed: dict[str, Any] = field(default_factory=dict)
+    # Whether the deployment makes the namespace, and whether what others have in it is listed.
+    namespace_managed: bool = True
+    others: bool = False
 
 
 def full_name(image: str) -> str:
@@ -139,56 +137,16 @@ def review(cluster: Cluster, right: dict[str, Any], namespace: str) -> str:
     )
 
 
-def api_of(version: str) -> str:
-    """The path of an API version."""
-    return f"/{'api' if version == 'v1' else 'apis'}/{version}"
-
-
-def offered(cluster: Cluster, kinds: list[str]) -> dict[str, str]:
-    """Those of the kinds, written as version/Kind, that the API server has, with the resources' names in its paths."""
-    found = {}
-    for version in sorted({kind.rpartition("/")[0] for kind in kinds}):
-        status, answer = cluster.ask(api_of(version))
-        for each in answer.get("resources") or [] if status == 200 else []:
-            kind = f"{version}/{each['kind']}"
-            # Subresources have a slash in their names.
-            if kind in kinds and "/" not in each["name"]:
-                found[kind] = each["name"]
-    return found
-
-
-def objects(cluster: Cluster, kind: str, resource: str, place: str) -> list[dict[str, Any]]:
-    """The objects of one kind at a place, which are none where the user may not see them: kind and name."""
-    version, _slash, name = kind.rpartition("/")
-    found = cluster.items(f"{api_of(version)}/{place.format(resource)}") or []
-    return [{"apiVersion": version, "kind": name, "metadata": {"name": each["metadata"]["name"]}} for each in found]
-
-
-def named_in(needed: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """The variable, the resource and the name of each Secret and ConfigMap that must be there."""
-    keys = {"secretRef": "secrets", "secret": "secrets", "configMapRef": "configmaps", "configMap": "configmaps"}
+def offered(cluster: Cluster, kinds: list[str]) -> list[str]:
+    """Those of the kinds, written as version/Kind, that the API server has."""
     found = []
-
-    def look(variable: str, value: Any) -> None:
-        for key, each in value.items() if isinstance(value, dict) else []:
-            name = each.get("name") or each.get("secretName") if isinstance(each, dict) else None
-            if key in keys and name and not each.get("optional"):
-                found.append((variable, keys[key], str(name)))
-            look(variable, each)
-        for each in value if isinstance(value, list) else []:
-            look(variable, {"secret": {"name": each}} if isinstance(each, str) else each)
-
-    for variable, value in needed.items():
-        look(variable, value)
-    return sorted(set(found))
-
-
-def absent(cluster: Cluster, each: tuple[str, str, str], namespace: str) -> str:
-    """What is named and is not there, in words; empty where it is."""
-    variable, resource, name = each
-    kind = {"secrets": "Secret", "configmaps": "ConfigMap"}[resource]
-    status, _answer = cluster.ask(f"{namespace}/{resource}/{name}")
-    return f"{variable} names the {kind} {name}" if status == 404 else ""
+    for version in sorted({kind.rpartition("/")[0] for kind in kinds}):
+        prefix = "/api/" if version == "v1" else "/apis/"
+        status, answer = cluster.ask(prefix + version)
+        if status == 200:
+            there = {each["kind"] for each in answer.get("resources") or []}
+            found += [kind for kind in kinds if kind.rpartition("/")[0] == version and kind.rpartition("/")[2] in there]
+    return sorted(found)
 
 
 def survey(cluster: Cluster, wanted: Wanted) -> dict[str, Any]:
@@ -204,21 +162,18 @@ def survey(cluster: Cluster, wanted: Wanted) -> dict[str, Any]:
         ours = f"?labelSelector={LABEL}%3D{wanted.deployment}"
         pods = pool.submit(cluster.items, f"{namespace}/pods{ours}")
         claims = pool.submit(cluster.items, f"{namespace}/persistentvolumeclaims{ours}")
-        kinds = pool.submit(offered, cluster, [*wanted.kinds, *wanted.owned_kinds])
-        place = f"namespaces/{wanted.namespace}/{{}}{ours}"
-        owned = pool.map(
-            lambda kind: objects(cluster, kind, kinds.result()[kind], place),
-            [kind for kind in wanted.owned_kinds if kind in kinds.result()],
-        )
-        lacking = list(pool.map(lambda each: absent(cluster, each, namespace), named_in(wanted.needed)))
-        mine = [each for some in owned for each in some]
+        quotas = pool.submit(cluster.items, f"{namespace}/resourcequotas")
+        ranges = pool.submit(cluster.items, f"{namespace}/limitranges")
+        kinds = pool.submit(offered, cluster, wanted.kinds)
+        theirs = _kubernetes_namespace.others(cluster, wanted.namespace, wanted.deployment) if wanted.others else []
         refused = [each for each in denied if each]
     status, found = space.result()
     return {
         "context": cluster.context,
         "host": cluster.host,
         "version": str(version.get("gitVersion", "")) if version_status == 200 else "",
-        "namespace_exists": status == 200,
+        # Who may use a namespace that somebody else gave need not be allowed to look at it.
+        "namespace_exists": status == 200 or (status == 403 and not wanted.namespace_managed),
         "namespace_owner": ((found.get("metadata") or {}).get("labels") or {}).get(LABEL, "") if status == 200 else "",
         "namespace_ends": status == 200 and (found.get("status") or {}).get("phase") == "Terminating",
         "storage_classes": None
@@ -230,10 +185,11 @@ def survey(cluster: Cluster, wanted: Wanted) -> dict[str, Any]:
         "running_images": running_images(pods.result() or []),
         "container_images": container_images(pods.result() or []),
         "claims": sorted(each["metadata"]["name"] for each in claims.result() or []),
-        "lacking": [each for each in lacking if each],
-        "kinds": sorted(set(wanted.kinds) & set(kinds.result())),
-        "objects": mine,
+        "kinds": kinds.result(),
         "denied": refused,
+        "others": theirs,
+        "quotas": quotas.result() or [],
+        "limit_ranges": ranges.result() or [],
     }
 
 
@@ -251,24 +207,14 @@ def obstacles(facts: dict[str, Any], wanted: Wanted) -> list[str]:
             f"The namespace {namespace} is just being removed from the cluster of the context {context}: wait until "
             "it is gone, and run again."
         )
-    elif facts["namespace_exists"] and facts["namespace_owner"] != wanted.deployment:
-        owner = facts["namespace_owner"]
-        found.append(
-            f"kubernetes_namespace is {namespace}, which is there and belongs to "
-            f"{'the deployment ' + owner if owner else 'something else'}: choose another namespace, or remove that "
-            "one first."
-        )
+    else:
+        found += namespace_obstacles(facts, wanted)
     if wanted.storage_class is not None and facts["storage_classes"] is not None:
-        found += storage_obstacles(facts, wanted.storage_class, wanted.storage_classes)
+        found += storage_obstacles(facts, wanted.storage_class)
     if facts["nodes"] is not None and not any(each["usable"] for each in facts["nodes"]):
         found.append(
             f"The cluster of the context {context} has no node that is ready and takes pods: look at `kubectl get "
             "nodes`."
-        )
-    for each in facts["lacking"]:
-        found.append(
-            f"{each}, which the namespace {namespace} does not have: make it first, in a namespace with the label "
-            f"{LABEL}={wanted.deployment} (docs/kubernetes.md)."
         )
     holder = facts["node_port_holder"]
     if holder and holder.partition("/")[0] != namespace:
@@ -280,18 +226,36 @@ def obstacles(facts: dict[str, Any], wanted: Wanted) -> list[str]:
     return found
 
 
-def storage_obstacles(facts: dict[str, Any], general: str, own: dict[str, str]) -> list[str]:
-    """Whether volumes can be had: of the class of their component, of the general one, or of the cluster's default."""
-    names = ", ".join(facts["storage_classes"]) or "none"
-    chosen = {variable if name else GENERAL: name or general for variable, name in (own or {GENERAL: general}).items()}
-    missing = [
-        f"{variable} is {name}, which the cluster does not have: it has {names}."
-        for variable, name in chosen.items()
-        if name and name not in facts["storage_classes"]
+def namespace_obstacles(facts: dict[str, Any], wanted: Wanted) -> list[str]:
+    """Whether the namespace is what the user says it is."""
+    owner, namespace = facts["namespace_owner"], wanted.namespace
+    if not wanted.namespace_managed:
+        if facts["namespace_exists"]:
+            return []
+        return [
+            f"kubernetes_namespace is {namespace}, which is not there, and kubernetes_namespace_managed is false: "
+            f"create it with `kubectl create namespace {namespace}`, name another one, or leave "
+            "kubernetes_namespace_managed out."
+        ]
+    if not facts["namespace_exists"] or owner == wanted.deployment:
+        return []
+    if owner:
+        return [
+            f"kubernetes_namespace is {namespace}, which is there and belongs to the deployment {owner}: choose "
+            "another namespace, or remove that one first."
+        ]
+    return [
+        f"kubernetes_namespace is {namespace}, which is there and belongs to something else: choose another namespace, "
+        "or set kubernetes_namespace_managed to false to deploy beside what is in it."
     ]
-    if missing:
-        return missing
-    if "" in chosen.values() and not facts["default_storage_class"]:
+
+
+def storage_obstacles(facts: dict[str, Any], wanted: str) -> list[str]:
+    """Whether volumes can be had."""
+    names = ", ".join(facts["storage_classes"]) or "none"
+    if wanted and wanted not in facts["storage_classes"]:
+        return [f"kubernetes_storage_class is {wanted}, which the cluster does not have: it has {names}."]
+    if not wanted and not facts["default_storage_class"]:
         return [
             f"The cluster of the context {facts['context']} has no default StorageClass, so no volume can be had: "
             "give one of its classes "

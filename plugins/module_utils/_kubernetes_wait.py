@@ -17,6 +17,9 @@ IMAGE = ("ErrImageNeverPull", "ErrImagePull", "ImagePullBackOff", "InvalidImageN
 CONFIGURATION = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
 # A container that fails that often will fail again.
 RESTARTS = 2
+# For that many seconds a quota may be too small because of pods that are about to go.
+PATIENCE = 30
+QUOTA = "the quota"
 # What a kubelet answers with status 200 where its runtime has no log (Kubernetes, kuberuntime_container.go).
 NO_LOG = "unable to retrieve container logs for "
 
@@ -118,6 +121,9 @@ def container_trouble(pod: dict[str, Any]) -> str:
 
 def refused(seen: Seen) -> str:
     """Why the API server refuses the workload's pods; empty where it does not."""
+    if len(newest(seen)) >= (seen.workload.get("spec") or {}).get("replicas", 1):
+        # They were refused for a while, and are there now.
+        return ""
     name = re.escape(seen.workload["metadata"]["name"])
     for each in reversed(seen.warnings):
         involved, message = each.get("involvedObject") or {}, one_line(each.get("message", ""), 300)
@@ -127,7 +133,7 @@ def refused(seen: Seen) -> str:
             continue
         if "quota" in message:
             return (
-                f"the quota of the namespace forbids its pod ({message}); "
+                f"{QUOTA} of the namespace forbids its pod ({message}); "
                 "raise the quota, or ask for less in the variables ..._resources"
             )
         if "PodSecurity" in message or "pod security" in message.lower():
@@ -137,6 +143,11 @@ def refused(seen: Seen) -> str:
             )
         return f"the cluster forbids its pod ({message}); ask its administrator to allow it"
     return ""
+
+
+def patience(reason: str) -> int:
+    """For how many seconds a reason has to hold until it is final."""
+    return PATIENCE if reason.startswith(QUOTA) else 0
 
 
 def hopeless(seen: Seen) -> str:

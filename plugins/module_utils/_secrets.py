@@ -214,7 +214,8 @@ def forgotten(request: Request, names: list[str]) -> str:
 
 def missing(request: Request, name: str) -> str:
     return (
-        f"{request.name} has data, but {name} is neither given nor in {request.place}, and with a new one "
+        f"{request.name[:1].upper()}{request.name[1:]} has data, but {name} is neither given nor in {request.place}, "
+        "and with a new one "
         f"{request.encrypting[name]} could not be read: run from the control node that has it, copy it from there, "
         "give it in deployment_given_secrets, or name it in deployment_renewed_secrets if nothing is stored with it."
     )

@@ -73,29 +73,22 @@ options:
     type: list
     elements: str
     default: []
-  owned_kinds:
-    description: Kinds of which the answer lists the objects of the deployment, where the API server offers them.
-    type: list
-    elements: str
-    default: []
   storage_class:
     description: The StorageClass that volumes are to be of. Empty means the cluster's default. Without it volumes are
       not looked at.
     type: str
-  storage_classes:
-    description: StorageClasses of single volumes by the variable that names them. Where one is empty, it is
-      O(storage_class). Without any, all volumes are of O(storage_class).
-    type: dict
-    default: {}
-  needed:
-    description: Values of variables by their names. The Secrets and ConfigMaps that they name must be there; a text in
-      a list is a Secret.
-    type: dict
-    default: {}
   node_port:
     description: The node port that must be free or the deployment's own. V(0) means none.
     type: int
     default: 0
+  namespace_managed:
+    description: Whether the namespace is the deployment's own. Another one must be there, and may have anything in it.
+    type: bool
+    default: true
+  others:
+    description: Whether to list what is in the namespace and does not belong to the deployment.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -142,11 +135,6 @@ cluster:
       description: Those of O(kinds) that the API server offers.
       type: list
       elements: str
-    objects:
-      description: The objects of the deployment that are of O(owned_kinds), each with C(apiVersion), C(kind) and
-        C(metadata.name), in the order of the kinds.
-      type: list
-      elements: dict
     nodes:
       description: The nodes, each with its name, address, usable, cpus, memory_mb and images. Null where the user may
         not see nodes.
@@ -159,6 +147,18 @@ cluster:
     container_images:
       description: The image of each container of the deployment that is ready, by the container's name.
       type: dict
+    others:
+      description: With O(others), what is in the namespace and does not belong to the deployment, each as Kind/name.
+      type: list
+      elements: str
+    quotas:
+      description: The ResourceQuotas of the namespace. None where the user may not see them.
+      type: list
+      elements: dict
+    limit_ranges:
+      description: The LimitRanges of the namespace. None where the user may not see them.
+      type: list
+      elements: dict
     claims:
       description: PersistentVolumeClaims of the deployment that are there.
       type: list
@@ -167,8 +167,6 @@ cluster:
       description: The default StorageClass; empty where there is none.
       type: str
 """
-
-from dataclasses import fields
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.mlops.mlflow.plugins.module_utils import _kubernetes_api as api
@@ -193,17 +191,17 @@ def main() -> None:
                 },
             },
             "kinds": {"type": "list", "elements": "str", "default": []},
-            "owned_kinds": {"type": "list", "elements": "str", "default": []},
             "storage_class": {"type": "str"},
-            "storage_classes": {"type": "dict", "default": {}},
-            "needed": {"type": "dict", "default": {}},
             "node_port": {"type": "int", "default": 0},
+            "namespace_managed": {"type": "bool", "default": True},
+            "others": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
     if not api.HAS_KUBERNETES:
         module.fail_json(msg=missing_required_lib("kubernetes"))
-    wanted = Wanted(**{each.name: module.params[each.name] for each in fields(Wanted)})
+    names = ("deployment", "namespace", "rights", "kinds", "storage_class", "node_port", "namespace_managed", "others")
+    wanted = Wanted(**{name: module.params[name] for name in names})
     try:
         files, contexts = api.contexts_of(module.params["kubeconfig"])
         context = api.choose_context(contexts, module.params["context"])

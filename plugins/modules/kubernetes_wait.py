@@ -148,6 +148,8 @@ def sentence(cluster: api.Cluster, namespace: str, seen: wait.Seen, reason: str)
 def watch(cluster: api.Cluster, params: dict[str, Any], known: set) -> dict[str, Any]:
     """Look until all are up, one is hopeless, or the time is over."""
     namespace, end, pause = params["namespace"], time.monotonic() + params["timeout"], 0.3
+    # Since when there is a reason, by workload.
+    since: dict[str, float] = {}
     while True:
         seen = [look(cluster, namespace, workload, known) for workload in params["workloads"]]
         logs = "\n".join(log_of(cluster, namespace, each) for each in seen if each.workload["kind"] == "Job")
@@ -156,7 +158,11 @@ def watch(cluster: api.Cluster, params: dict[str, Any], known: set) -> dict[str,
             return {"ready": True, "log": logs}
         for each in left:
             reason = wait.hopeless(each)
-            if reason and params["timeout"]:
+            if not reason:
+                since.pop(each.name, None)
+                continue
+            held = time.monotonic() - since.setdefault(each.name, time.monotonic())
+            if params["timeout"] and held >= wait.patience(reason):
                 return {"reason": sentence(cluster, namespace, each, reason), "log": logs}
         if time.monotonic() >= end:
             if not params["timeout"]:

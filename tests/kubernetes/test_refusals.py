@@ -142,10 +142,21 @@ def test_an_image_that_the_node_lacks(half) -> None:
         assert word in said, said
 
 
+def test_a_quota_that_has_no_room(variables, space, api) -> None:
+    name = space("too-small")
+    quota = {"metadata": {"name": "small"}, "spec": {"hard": {"pods": "2", "limits.cpu": "100"}}}
+    client.CoreV1Api(api).create_namespaced_resource_quota(name, quota)
+    said = refused(variables, kubernetes_namespace=name, kubernetes_namespace_managed=False)
+    for word in ("The quota small", "2 of pods", "counts limits.cpu", "LimitRange", "Nothing was changed"):
+        assert word in said, said
+    assert not client.CoreV1Api(api).list_namespaced_secret(name).items
+
+
 def test_a_quota_that_forbids_the_pods(half, space, api) -> None:
     name, deploy = half
     space(name, **{DEPLOYMENT: name})
-    quota = {"metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}}
+    # Of pods that end by themselves it says nothing, so that nobody knows before what it counts.
+    quota = {"metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}, "scopes": ["NotTerminating"]}}
     client.CoreV1Api(api).create_namespaced_resource_quota(name, quota)
     said = deploy()
     for word in ("quota", "none", "raise the quota"):

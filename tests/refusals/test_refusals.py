@@ -74,6 +74,26 @@ CASES = [
         {"deployment_memory_limits_mb": {"postgres": "big"}},
         ["deployment_memory_limits_mb", "'big'", "a number from 1"],
     ),
+    # --- several faults at once, of several roles
+    Case(
+        {
+            "deployment_public_port": 0,
+            "deployment_log_mb": "much",
+            "postgres_max_connections": 3,
+            "object_store_bucket": "Bad_Bucket",
+            "mlflow_server_workers": 99,
+            "docker_compose_minimum_version": "1.0",
+        },
+        ["deployment_public_port is 0", "'much'", "postgres_max_connections is 3", "'Bad_Bucket'", "99", "2.18.0"],
+    ),
+    Case(
+        {"postgres_max_connections": 3, "mlflow_server_args": {"no_such": 1}, "images_registry_timeout": 0},
+        ["postgres_max_connections is 3", "images_registry_timeout is 0"],
+    ),
+    Case(
+        {"images_registry_timeout": 0, "mlflow_server_args": {"no_such": 1}},
+        ["images_registry_timeout is 0", "no_such"],
+    ),
     # --- what the playbook decides
     Case("mlflow_server_public_port=5001", ["mlflow_server_public_port", "and set deployment_public_port"]),
     Case({"postgres_server_password": HIDDEN}, ["postgres_server_password", "and set deployment_given_secrets"]),

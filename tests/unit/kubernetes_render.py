@@ -16,12 +16,7 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-KINDS = [
-    "policy/v1/PodDisruptionBudget",
-    "autoscaling/v2/HorizontalPodAutoscaler",
-    "networking.k8s.io/v1/Ingress",
-    "gateway.networking.k8s.io/v1/HTTPRoute",
-]
+KINDS = ["policy/v1/PodDisruptionBudget", "autoscaling/v2/HorizontalPodAutoscaler", "networking.k8s.io/v1/Ingress"]
 PHASES = ("secrets", "data", "jobs", "servers")
 
 
@@ -34,13 +29,16 @@ def play(name: str, variables: dict[str, Any], target: Path, steps: tuple[str, .
     }
     cluster = {
         "claims": [],
+        "others": [],
+        "quotas": [],
+        "limit_ranges": [],
         "container_images": {},
         "kinds": KINDS,
         "nodes": [],
         "context": "",
         "kubeconfig": "",
         "provider": "",
-        "version": "v1.35.1",
+        "version": "v1",
     }
     return {
         "name": name,

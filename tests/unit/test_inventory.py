@@ -14,7 +14,11 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-PLAYBOOKS = ("local", "single-az", "multi-az", "multi-az-nfs", "k8s")
+PLAYBOOKS = sorted(
+    path.stem
+    for path in (ROOT / "playbooks").glob("*.yml")
+    if "vars/wiring.yml" in yaml.safe_load(path.read_text(encoding="utf-8"))[0].get("vars_files", [])
+)
 # What roles have found out by the time at which the options are read.
 FOUND = {
     "images_resolved": {"object_store": {"kind": "seaweedfs", "reference": "store:1"}},

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: this file is part of the collection and can change at any time.
 
-"""Amounts of memory and processors as Kubernetes writes them."""
+"""Quantities as Kubernetes writes them, as numbers."""
 
 from __future__ import annotations
 

@@ -1,0 +1,94 @@
+# Copyright: (c) 2026, the mlops.mlflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: this file is part of the collection and can change at any time.
+
+"""All that is wrong with the input of a role: by its argument spec, and by the rules between its options."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.parameters import remove_values
+
+TYPE = re.compile(
+    r"(?P<what>argument|Elements value for option) '(?P<name>\w+)'.* and we were unable to convert to (?P<kind>\w+): ",
+    re.DOTALL,
+)
+# Where the option is one of another option's.
+PLACE = re.compile(r" found in '([^']+)'")
+
+
+class NotKnown(Exception):
+    """An expression that cannot be evaluated, since something that it is made of is not there."""
+
+
+# Evaluates the expressions of a rule, or the value of a variable.
+Evaluate = Callable[[Any], Any]
+
+
+def named_in(text: str, names: Iterable[str]) -> bool:
+    """Whether a text has one of the variables in it, as a whole word."""
+    words = set(re.findall(r"\w+", text))
+    return any(name in words for name in names)
+
+
+def plain(message: str, spec: dict[str, Any], values: dict[str, Any]) -> str:
+    """A sentence of Ansible's about a type, which names classes of Python, with the value in their place."""
+    found = TYPE.match(message)
+    if not found:
+        return message
+    name, kind, place = found["name"], found["kind"], PLACE.search(message)
+    wanted = f"give a value of the type {kind}" if found["what"] == "argument" else f"give a list of {kind}"
+    if place or name not in values or spec.get(name, {}).get("no_log"):
+        return f"{name}{' in ' + place[1] if place else ''} has a value of another type: {wanted}."
+    return f"{name} is {values[name]!r}: {wanted}."
+
+
+def by_spec(spec: dict[str, Any], values: dict[str, Any]) -> list[str]:
+    """The sentences of Ansible's own validation, without the values that the spec calls secret."""
+    result = ArgumentSpecValidator(spec).validate(values, validate_role_argument_spec=True)
+    # What has no_log is known to the validator only.
+    return [remove_values(plain(each, spec, values), result._no_log_values) for each in result.error_messages]
+
+
+def by_rules(
+    rules: list[dict[str, str]], evaluate: Evaluate, wrong: Iterable[str], anything_wrong: bool = False
+) -> list[str]:
+    """The sentences of the rules that do not hold.
+
+    An option that is wrong by itself is not judged a second time. And a rule that cannot be evaluated follows from
+    something else that is wrong, where anything is; where nothing is, it is a fault of the collection, and raised.
+    """
+    found: list[str] = []
+    for rule in rules:
+        if named_in(f"{rule['that']} {rule['msg']}", wrong):
+            continue
+        try:
+            if not evaluate(rule["that"]):
+                found.append(str(evaluate(rule["msg"])).strip())
+        except NotKnown:
+            if not (found or anything_wrong):
+                raise
+    return found
+
+
+def faults(
+    spec: dict[str, Any], variables: dict[str, Any], rules: list[dict[str, str]], evaluate: Evaluate, earlier: list[str]
+) -> list[str]:
+    """All that is wrong; what other roles found is known already, and has consequences here."""
+    values, known = {}, dict(spec)
+    for name in spec:
+        if name in variables:
+            try:
+                values[name] = evaluate(variables[name])
+            except NotKnown:
+                if not earlier:
+                    raise
+                del known[name]
+    found = by_spec(known, values)
+    wrong = [name for name in spec if named_in(" ".join(found), [name])]
+    return found + by_rules(rules, evaluate, wrong, bool(earlier or found))

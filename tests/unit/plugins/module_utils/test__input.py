@@ -1,0 +1,87 @@
+# Copyright: (c) 2026, the mlops.mlflow contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All that is wrong with input, at once, and nothing twice."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.mlops.mlflow.plugins.module_utils import _input
+
+SPEC = {
+    "example_port": {"type": "int"},
+    "example_names": {"type": "list", "elements": "str"},
+    "example_sizes": {"type": "list", "elements": "int"},
+    "example_kind": {"type": "str", "choices": ["one", "two"]},
+    "example_login": {"type": "dict", "options": {"password": {"type": "int", "no_log": True}}},
+}
+PORT = {"that": "1 <= example_port <= 65535", "msg": "example_port is wrong: give 1 to 65535."}
+NAMES = {"that": "len(example_names) > 0", "msg": "example_names is empty: give one."}
+RULES = [PORT, NAMES]
+
+
+def evaluator(variables: dict):
+    """Expressions of Python in place of Jinja; a sentence is what it is."""
+
+    def evaluate(expression):
+        if not isinstance(expression, str) or " " not in expression or expression.endswith("."):
+            return expression
+        try:
+            return eval(expression, {}, variables)  # pylint: disable=eval-used
+        except NameError as error:
+            raise _input.NotKnown(str(error)) from error
+
+    return evaluate
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"example_port": 5000, "example_names": ["a"]}, []),
+        # All at once.
+        ({"example_port": 0, "example_names": []}, ["example_port is wrong", "example_names is empty"]),
+        ({"example_port": 0, "example_names": ["a"], "example_kind": "three"}, ["one, two, got: three", "is wrong"]),
+        # What is no number is not judged as one too.
+        ({"example_port": "http", "example_names": ["a"]}, ["example_port is 'http': give a value of the type int."]),
+        (
+            {"example_port": 1, "example_names": ["a"], "example_sizes": ["x"]},
+            ["example_sizes is ['x']: give a list of int."],
+        ),
+        # The port cannot be judged, and something else is wrong.
+        ({"example_names": [], "example_kind": "three"}, ["got: three", "example_names is empty"]),
+        # Of a secret the name is told.
+        (
+            {"example_port": 1, "example_names": ["a"], "example_login": {"password": "Hidden"}},
+            ["password in example_login has a value of another type: give a value of the type int."],
+        ),
+    ],
+)
+def test_all_faults_are_found(variables: dict, words: list[str]) -> None:
+    found = _input.faults(SPEC, variables, RULES, evaluator(variables), [])
+    assert len(found) == len(words), found
+    for sentence, word in zip(found, words):
+        assert word in sentence
+        assert "Hidden" not in sentence
+
+
+def test_what_follows_from_faults_of_others_is_not_told() -> None:
+    variables = {"example_names": ["a"]}
+    assert not _input.faults(SPEC, variables, RULES, evaluator(variables), ["another role's fault"])
+    spec = {**SPEC, "example_port": {"type": "int", "required": True}}
+    handed_on = {**variables, "example_port": "not_there + 1"}
+    assert not _input.faults(spec, handed_on, RULES, evaluator(variables), ["another role's fault"])
+    with pytest.raises(_input.NotKnown):
+        _input.faults(SPEC, variables, RULES, evaluator(variables), [])
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "named"),
+    [
+        ("example_port is 3", ["example_port"], True),
+        ("example_ports is 3", ["example_port"], False),
+        ("{{ example_port | int }}", ["other", "example_port"], True),
+        ("", ["example_port"], False),
+        ("example_port", [], False),
+    ],
+)
+def test_a_name_is_a_whole_word(text: str, names: list[str], named: bool) -> None:
+    assert _input.named_in(text, names) == named
