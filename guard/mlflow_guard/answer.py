@@ -42,16 +42,20 @@ def acceptable(code: str) -> bool:
     return bool(FINDINGS[code].get("acceptable"))
 
 
-def check_accepted(codes: tuple[str, ...], argument: str) -> list[dict]:
-    """What is wrong with codes that are to be accepted. That of a warning, which stops nothing, may be among them."""
+def nearest(code: str) -> str:
+    """The code that was probably meant."""
+    # Nothing else needs it, and commands are to start fast.
     import difflib
 
+    return difflib.get_close_matches(code.lower().replace("_", "-"), FINDINGS, n=1, cutoff=0)[0]
+
+
+def check_accepted(codes: tuple[str, ...], argument: str) -> list[dict]:
+    """What is wrong with codes that are to be accepted. That of a warning, which stops nothing, may be among them."""
     found = []
     for code in codes:
         if code not in FINDINGS:
-            meant = code.lower().replace("_", "-")
-            nearest = difflib.get_close_matches(meant, FINDINGS, n=1, cutoff=0)[0]
-            remedy = f"write {nearest}, which is the nearest one"
+            remedy = f"write {nearest(code)}, which is the nearest one"
             found.append(finding("accept-unknown", argument, f"{code!r} is not a code of a finding", remedy))
         elif FINDINGS[code]["severity"] == "error" and not acceptable(code):
             remedy = f"take it out, and {FINDINGS[code]['remedy']}"

@@ -334,10 +334,13 @@ def of_the_servers(plan: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]
 
 
 def test_what_the_guard_is_to_accept_reaches_the_schema_step_alone(plans) -> None:
-    step, servers = ({name: plans[name][part] for name in ("plain", "accepting")} for part in ("jobs", "servers"))
-    args = {name: jobs[0]["spec"]["template"]["spec"]["containers"][0]["args"] for name, jobs in step.items()}
-    assert args["accepting"] == [*args["plain"][:-2], "--accept=schema-emptied", *args["plain"][-2:]]
-    assert servers["accepting"] == servers["plain"]
+    plain, accepting = plans["plain"], plans["accepting"]
+    before, args = (
+        plan["jobs"][0]["spec"]["template"]["spec"]["containers"][0]["args"] for plan in (plain, accepting)
+    )
+    assert args == [*before[:-2], "--accept=schema-emptied", *before[-2:]]
+    # The configuration is a part of it, by its name.
+    assert of_the_servers(accepting)[0] == of_the_servers(plain)[0]
 
 
 def test_an_external_store_is_told_to_the_servers_and_to_the_schema_step(plans) -> None:
