@@ -14,46 +14,26 @@ description:
 version_added: 0.2.0
 author:
   - the mlops.mlflow contributors (@mlops)
-positional: _input, namespace, labels, policies, optional, kinds, shared
+positional: _input, settings
 options:
   _input:
     description: Pairs of a component and its plan.
     type: list
     elements: list
     required: true
-  namespace:
-    description: The namespace of the deployment.
-    type: str
-    required: true
-  labels:
-    description: The labels of all that belongs to the deployment.
+  settings:
+    description:
+      - C(namespace) and C(labels) of all that belongs to the deployment, C(policies) (objects of its own),
+        C(optional) (kinds that it can do without), C(kinds) and C(version) that the cluster has, and C(given) (labels,
+        annotations and image_pull_secrets that the user chooses for all).
     type: dict
     required: true
-  policies:
-    description: Objects of the deployment itself.
-    type: list
-    elements: dict
-    required: true
-  optional:
-    description: Kinds that a deployment can do without.
-    type: list
-    elements: str
-    required: true
-  kinds:
-    description: Which of them the cluster offers.
-    type: list
-    elements: str
-    required: true
-  shared:
-    description: Whether others use the namespace too, so that objects select pods of the deployment only.
-    type: bool
-    default: false
 """
 
 EXAMPLES = r"""
 - name: Put the plans together
   ansible.builtin.set_fact:
-    plan: "{{ parts | mlops.mlflow.kubernetes_plan('mlflow', labels, policies, optional, cluster.kinds) }}"
+    plan: "{{ parts | mlops.mlflow.kubernetes_plan(settings) }}"
 """
 
 RETURN = r"""
@@ -69,12 +49,8 @@ from typing import Any, Callable
 from ansible_collections.mlops.mlflow.plugins.module_utils import _kubernetes_plan
 
 
-def kubernetes_plan(
-    components: list, namespace: str, labels: dict[str, str], policies: list, optional: list, kinds: list,
-    shared: bool = False,
-) -> dict[str, Any]:  # fmt: skip
-    settings = _kubernetes_plan.Settings(namespace, labels, list(policies), list(optional), list(kinds), shared)
-    return _kubernetes_plan.put_together(list(components), settings)
+def kubernetes_plan(components: list, settings: dict[str, Any]) -> dict[str, Any]:
+    return _kubernetes_plan.put_together(list(components), _kubernetes_plan.Settings(**settings))
 
 
 class FilterModule:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.mlops.mlflow.plugins.module_utils import _kubernetes_namespace
@@ -17,6 +17,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes_api impor
 from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes_quantity import bytes_of, cpus_of
 
 LABEL = _kubernetes_namespace.LABEL
+GENERAL = "kubernetes_storage_class"
 DEFAULT_CLASS = (
     "storageclass.kubernetes.io/is-default-class",
     "storageclass.beta.kubernetes.io/is-default-class",
@@ -36,6 +37,11 @@ class Wanted:
     # Whether the deployment makes the namespace, and whether what others have in it is listed.
     namespace_managed: bool = True
     others: bool = False
+    # Kinds of which the objects of the deployment are listed.
+    owned_kinds: tuple[str, ...] = ()
+    # Classes that components choose for their volumes, and variables that name Secrets and ConfigMaps, by variable.
+    storage_classes: dict[str, str] = field(default_factory=dict)
+    needed: dict[str, Any] = field(default_factory=dict)
 
 
 def full_name(image: str) -> str:
@@ -137,16 +143,56 @@ def review(cluster: Cluster, right: dict[str, Any], namespace: str) -> str:
     )
 
 
-def offered(cluster: Cluster, kinds: list[str]) -> list[str]:
-    """Those of the kinds, written as version/Kind, that the API server has."""
-    found = []
+def api_of(version: str) -> str:
+    """The path of an API version."""
+    return f"/{'api' if version == 'v1' else 'apis'}/{version}"
+
+
+def offered(cluster: Cluster, kinds: list[str]) -> dict[str, str]:
+    """Those of the kinds, written as version/Kind, that the API server has, with the resources' names in its paths."""
+    found = {}
     for version in sorted({kind.rpartition("/")[0] for kind in kinds}):
-        prefix = "/api/" if version == "v1" else "/apis/"
-        status, answer = cluster.ask(prefix + version)
-        if status == 200:
-            there = {each["kind"] for each in answer.get("resources") or []}
-            found += [kind for kind in kinds if kind.rpartition("/")[0] == version and kind.rpartition("/")[2] in there]
-    return sorted(found)
+        status, answer = cluster.ask(api_of(version))
+        for each in answer.get("resources") or [] if status == 200 else []:
+            kind = f"{version}/{each['kind']}"
+            # Subresources have a slash in their names.
+            if kind in kinds and "/" not in each["name"]:
+                found[kind] = each["name"]
+    return found
+
+
+def objects(cluster: Cluster, kind: str, resource: str, place: str) -> list[dict[str, Any]]:
+    """The objects of one kind at a place, which are none where the user may not see them: kind and name."""
+    version, _slash, name = kind.rpartition("/")
+    found = cluster.items(f"{api_of(version)}/{place.format(resource)}") or []
+    return [{"apiVersion": version, "kind": name, "metadata": {"name": each["metadata"]["name"]}} for each in found]
+
+
+def named_in(needed: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """The variable, the resource and the name of each Secret and ConfigMap that must be there."""
+    keys = {"secretRef": "secrets", "secret": "secrets", "configMapRef": "configmaps", "configMap": "configmaps"}
+    found = []
+
+    def look(variable: str, value: Any) -> None:
+        for key, each in value.items() if isinstance(value, dict) else []:
+            name = each.get("name") or each.get("secretName") if isinstance(each, dict) else None
+            if key in keys and name and not each.get("optional"):
+                found.append((variable, keys[key], str(name)))
+            look(variable, each)
+        for each in value if isinstance(value, list) else []:
+            look(variable, {"secret": {"name": each}} if isinstance(each, str) else each)
+
+    for variable, value in needed.items():
+        look(variable, value)
+    return sorted(set(found))
+
+
+def absent(cluster: Cluster, each: tuple[str, str, str], namespace: str) -> str:
+    """What is named and is not there, in words; empty where it is."""
+    variable, resource, name = each
+    kind = {"secrets": "Secret", "configmaps": "ConfigMap"}[resource]
+    status, _answer = cluster.ask(f"{namespace}/{resource}/{name}")
+    return f"{variable} names the {kind} {name}" if status == 404 else ""
 
 
 def survey(cluster: Cluster, wanted: Wanted) -> dict[str, Any]:
@@ -164,8 +210,15 @@ def survey(cluster: Cluster, wanted: Wanted) -> dict[str, Any]:
         claims = pool.submit(cluster.items, f"{namespace}/persistentvolumeclaims{ours}")
         quotas = pool.submit(cluster.items, f"{namespace}/resourcequotas")
         ranges = pool.submit(cluster.items, f"{namespace}/limitranges")
-        kinds = pool.submit(offered, cluster, wanted.kinds)
         theirs = _kubernetes_namespace.others(cluster, wanted.namespace, wanted.deployment) if wanted.others else []
+        kinds = pool.submit(offered, cluster, [*wanted.kinds, *wanted.owned_kinds])
+        place = f"namespaces/{wanted.namespace}/{{}}{ours}"
+        owned = pool.map(
+            lambda kind: objects(cluster, kind, kinds.result()[kind], place),
+            [kind for kind in wanted.owned_kinds if kind in kinds.result()],
+        )
+        lacking = list(pool.map(lambda each: absent(cluster, each, namespace), named_in(wanted.needed)))
+        mine = [each for some in owned for each in some]
         refused = [each for each in denied if each]
     status, found = space.result()
     return {
@@ -185,7 +238,9 @@ def survey(cluster: Cluster, wanted: Wanted) -> dict[str, Any]:
         "running_images": running_images(pods.result() or []),
         "container_images": container_images(pods.result() or []),
         "claims": sorted(each["metadata"]["name"] for each in claims.result() or []),
-        "kinds": kinds.result(),
+        "lacking": [each for each in lacking if each],
+        "kinds": sorted(set(wanted.kinds) & set(kinds.result())),
+        "objects": mine,
         "denied": refused,
         "others": theirs,
         "quotas": quotas.result() or [],
@@ -210,11 +265,16 @@ def obstacles(facts: dict[str, Any], wanted: Wanted) -> list[str]:
     else:
         found += namespace_obstacles(facts, wanted)
     if wanted.storage_class is not None and facts["storage_classes"] is not None:
-        found += storage_obstacles(facts, wanted.storage_class)
+        found += storage_obstacles(facts, wanted.storage_class, wanted.storage_classes)
     if facts["nodes"] is not None and not any(each["usable"] for each in facts["nodes"]):
         found.append(
             f"The cluster of the context {context} has no node that is ready and takes pods: look at `kubectl get "
             "nodes`."
+        )
+    for each in facts["lacking"]:
+        found.append(
+            f"{each}, which the namespace {namespace} does not have: create it first, in a namespace that is there "
+            "before the first run (docs/kubernetes.md)."
         )
     holder = facts["node_port_holder"]
     if holder and holder.partition("/")[0] != namespace:
@@ -250,12 +310,18 @@ def namespace_obstacles(facts: dict[str, Any], wanted: Wanted) -> list[str]:
     ]
 
 
-def storage_obstacles(facts: dict[str, Any], wanted: str) -> list[str]:
-    """Whether volumes can be had."""
+def storage_obstacles(facts: dict[str, Any], general: str, own: dict[str, str]) -> list[str]:
+    """Whether volumes can be had: of the class of their component, of the general one, or of the cluster's default."""
     names = ", ".join(facts["storage_classes"]) or "none"
-    if wanted and wanted not in facts["storage_classes"]:
-        return [f"kubernetes_storage_class is {wanted}, which the cluster does not have: it has {names}."]
-    if not wanted and not facts["default_storage_class"]:
+    chosen = {variable if name else GENERAL: name or general for variable, name in (own or {GENERAL: general}).items()}
+    missing = [
+        f"{variable} is {name}, which the cluster does not have: it has {names}."
+        for variable, name in chosen.items()
+        if name and name not in facts["storage_classes"]
+    ]
+    if missing:
+        return missing
+    if "" in chosen.values() and not facts["default_storage_class"]:
         return [
             f"The cluster of the context {facts['context']} has no default StorageClass, so no volume can be had: "
             "give one of its classes "

@@ -12,8 +12,9 @@ import posixpath
 import re
 from typing import Any, NamedTuple
 
-from ansible_collections.mlops.mlflow.plugins.module_utils._deployment_plan import merged
+from ansible_collections.mlops.mlflow.plugins.module_utils._deployment_plan import digest, merged
 from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes_namespace import LABEL, scoped
+from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes_pod import for_release
 
 # The order in which objects are applied. Secrets come from every phase, and go first.
 PHASES = ("data", "jobs", "servers")
@@ -33,6 +34,9 @@ class Settings(NamedTuple):
     # Kinds without which a deployment works too, and those that this cluster has.
     optional: list[str]
     kinds: list[str]
+    version: str
+    # What the user chooses for all of them: labels, annotations, pod_labels, pod_annotations and image_pull_secrets.
+    given: dict[str, Any]
     # Whether others use the namespace too.
     shared: bool = False
 
@@ -41,11 +45,29 @@ def kind_of(item: dict[str, Any]) -> str:
     return f"{item['apiVersion']}/{item['kind']}"
 
 
+def chosen(given: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """The labels and annotations that the user chooses; without any, nothing."""
+    return {name: given[prefix + name] for name in ("labels", "annotations") if given.get(prefix + name)}
+
+
+def pod(template: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    """The template of pods with what the deployment adds, and below that what the user chooses for all pods."""
+    template = merged(template, {"metadata": {"labels": settings.labels}})
+    template = merged({"metadata": chosen(settings.given, "pod_")}, template)
+    spec = for_release(template.get("spec") or {}, settings.version)
+    secrets = [{"name": name} for name in settings.given.get("image_pull_secrets") or []]
+    return {**template, "spec": {**spec, **({"imagePullSecrets": secrets} if secrets else {})}}
+
+
 def whole(item: dict[str, Any], settings: Settings) -> dict[str, Any]:
     """The object in the namespace and with the labels of the deployment, which the pods that it makes have too."""
     item = merged(item, {"metadata": {"namespace": settings.namespace, "labels": settings.labels}})
+    item = merged({"metadata": chosen(settings.given, "")}, item)
     if "template" in (item.get("spec") or {}):
-        item = merged(item, {"spec": {"template": {"metadata": {"labels": settings.labels}}}})
+        item = {**item, "spec": {**item["spec"], "template": pod(item["spec"]["template"], settings)}}
+    if item["kind"] == "Job":
+        # The template of a Job cannot change, so another template is another Job.
+        item = merged(item, {"metadata": {"name": f"{item['metadata']['name']}-{digest(item.get('spec'))}"}})
     return scoped(item, settings.labels[LABEL]) if settings.shared else item
 
 
@@ -67,6 +89,23 @@ def put_together(components: list[tuple[str, dict[str, Any]]], settings: Setting
             if part.get(hook):
                 plan[hook].append(component)
     return plan
+
+
+def leftovers(
+    there: list[dict[str, Any]], wanted: list[dict[str, Any]], kinds: list[str], namespace: str
+) -> list[dict[str, Any]]:
+    """Objects that are there and no longer wanted, as far as they are of these kinds, in the order of the kinds."""
+    kept = {(kind_of(item), item["metadata"]["name"]) for item in wanted}
+    return [
+        {
+            "apiVersion": item["apiVersion"],
+            "kind": item["kind"],
+            "metadata": {"name": item["metadata"]["name"], "namespace": namespace},
+        }
+        for kind in kinds
+        for item in there
+        if kind_of(item) == kind and (kind, item["metadata"]["name"]) not in kept
+    ]
 
 
 def rights(resources: list[str], verbs: list[str], cluster_wide: bool = False) -> list[dict[str, Any]]:

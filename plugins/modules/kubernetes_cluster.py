@@ -73,10 +73,25 @@ options:
     type: list
     elements: str
     default: []
+  owned_kinds:
+    description: Kinds of which the answer lists the objects of the deployment, where the API server offers them.
+    type: list
+    elements: str
+    default: []
   storage_class:
     description: The StorageClass that volumes are to be of. Empty means the cluster's default. Without it volumes are
       not looked at.
     type: str
+  storage_classes:
+    description: StorageClasses of single volumes by the variable that names them. Where one is empty, it is
+      O(storage_class). Without any, all volumes are of O(storage_class).
+    type: dict
+    default: {}
+  needed:
+    description: Values of variables by their names. The Secrets and ConfigMaps that they name must be there; a text in
+      a list is a Secret.
+    type: dict
+    default: {}
   node_port:
     description: The node port that must be free or the deployment's own. V(0) means none.
     type: int
@@ -135,6 +150,11 @@ cluster:
       description: Those of O(kinds) that the API server offers.
       type: list
       elements: str
+    objects:
+      description: The objects of the deployment that are of O(owned_kinds), each with C(apiVersion), C(kind) and
+        C(metadata.name), in the order of the kinds.
+      type: list
+      elements: dict
     nodes:
       description: The nodes, each with its name, address, usable, cpus, memory_mb and images. Null where the user may
         not see nodes.
@@ -168,6 +188,8 @@ cluster:
       type: str
 """
 
+from dataclasses import fields
+
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.mlops.mlflow.plugins.module_utils import _kubernetes_api as api
 from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes_cluster import Wanted, obstacles, survey
@@ -191,7 +213,10 @@ def main() -> None:
                 },
             },
             "kinds": {"type": "list", "elements": "str", "default": []},
+            "owned_kinds": {"type": "list", "elements": "str", "default": []},
             "storage_class": {"type": "str"},
+            "storage_classes": {"type": "dict", "default": {}},
+            "needed": {"type": "dict", "default": {}},
             "node_port": {"type": "int", "default": 0},
             "namespace_managed": {"type": "bool", "default": True},
             "others": {"type": "bool", "default": False},
@@ -200,8 +225,7 @@ def main() -> None:
     )
     if not api.HAS_KUBERNETES:
         module.fail_json(msg=missing_required_lib("kubernetes"))
-    names = ("deployment", "namespace", "rights", "kinds", "storage_class", "node_port", "namespace_managed", "others")
-    wanted = Wanted(**{name: module.params[name] for name in names})
+    wanted = Wanted(**{each.name: module.params[each.name] for each in fields(Wanted)})
     try:
         files, contexts = api.contexts_of(module.params["kubeconfig"])
         context = api.choose_context(contexts, module.params["context"])

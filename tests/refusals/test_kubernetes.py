@@ -29,6 +29,13 @@ CASES = [
     ),
     Case("kubernetes_image_pull_policy=Sometimes", ["kubernetes_image_pull_policy", "Sometimes", "Never"], "k8s"),
     Case({"deployment_name": "bin"}, ["deployment", "bin", "another"], "k8s"),
+    Case("kubernetes_image_pull_secrets=registry", ["kubernetes_image_pull_secrets", "registry", "list"], "k8s"),
+    Case({"kubernetes_image_pull_secrets": ["My_Registry"]}, ["kubernetes_image_pull_secrets", "My_Registry"], "k8s"),
+    Case({"kubernetes_labels": {"app.kubernetes.io/name": "x"}}, ["kubernetes_labels", "sets itself"], "k8s"),
+    Case({"kubernetes_labels": {"team": "a b"}}, ["kubernetes_labels", "team", "'a b'", "63"], "k8s"),
+    Case({"kubernetes_annotations": {"team": 1}}, ["kubernetes_annotations", "team", "quotes"], "k8s"),
+    Case({"kubernetes_pod_labels": {"a b": "x"}}, ["kubernetes_pod_labels", "'a b'", "example.com/team"], "k8s"),
+    Case({"kubernetes_storage_classes": {}}, ["kubernetes_storage_classes", "kubernetes_storage_class"], "k8s"),
     Case("kubernetes_wait_timeout=3", ["kubernetes_wait_timeout", "3", "10"], "k8s"),
     Case(
         "kubernetes_kubeconfig=/nonexistent/config",

@@ -16,7 +16,12 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-KINDS = ["policy/v1/PodDisruptionBudget", "autoscaling/v2/HorizontalPodAutoscaler", "networking.k8s.io/v1/Ingress"]
+KINDS = [
+    "policy/v1/PodDisruptionBudget",
+    "autoscaling/v2/HorizontalPodAutoscaler",
+    "networking.k8s.io/v1/Ingress",
+    "gateway.networking.k8s.io/v1/HTTPRoute",
+]
 PHASES = ("secrets", "data", "jobs", "servers")
 
 
@@ -38,7 +43,7 @@ def play(name: str, variables: dict[str, Any], target: Path, steps: tuple[str, .
         "context": "",
         "kubeconfig": "",
         "provider": "",
-        "version": "v1",
+        "version": "v1.35.1",
     }
     return {
         "name": name,

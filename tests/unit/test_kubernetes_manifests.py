@@ -31,6 +31,34 @@ ELSEWHERE = {
     "object_store_ca_file": str(CERTIFICATES),
     "mlflow_server_hosts": {"models.s3.example.com": "192.0.2.7"},
 }
+TOLERATION = {"key": "dedicated", "operator": "Equal", "value": "mlflow", "effect": "NoSchedule"}
+HIGH_CPU = {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"memory": "3Gi"}}
+COMPONENTS = ("postgres", "seaweedfs", "mlflow_server")
+# Everything that is chosen for each component, with its own name in it, and everything that is chosen for all.
+CHOSEN: dict[str, Any] = {
+    "kubernetes_image_pull_secrets": ["registry"],
+    "kubernetes_labels": {"example.com/team": "platform"},
+    "kubernetes_annotations": {"example.com/owner": "The platform team"},
+    "kubernetes_pod_labels": {"example.com/cost": "shared"},
+    "kubernetes_pod_annotations": {"sidecar.istio.io/inject": "false"},
+    "kubernetes_storage_class": "slow",
+    "mlflow_server_schema_resources": HIGH_CPU,
+    "mlflow_server_env_from": [{"secretRef": {"name": "proxy"}}, {"configMapRef": {"name": "more", "optional": True}}],
+    "mlflow_server_extra_volumes": [{"name": "authority", "configMap": {"name": "authority"}}],
+    "mlflow_server_extra_volume_mounts": [{"name": "authority", "mountPath": "/etc/authority", "readOnly": True}],
+    "mlflow_server_environment": {"REQUESTS_CA_BUNDLE": "/etc/authority/ca.pem"},
+}
+for each in COMPONENTS:
+    CHOSEN |= {
+        f"{each}_node_selector": {"example.com/for": each},
+        f"{each}_tolerations": [TOLERATION],
+        f"{each}_affinity": {"podAntiAffinity": {}},
+        f"{each}_priority_class": each.replace("_", "-"),
+        f"{each}_pod_labels": {"example.com/own": each},
+        f"{each}_pod_annotations": {"example.com/own": each},
+        f"{each}_service_account_annotations": {"eks.amazonaws.com/role-arn": each},
+        f"{each}_resources": HIGH_CPU,
+    }
 CASES: dict[str, dict[str, Any]] = {
     "plain": {},
     # The second one is a warning of the check's.
@@ -70,6 +98,17 @@ CASES: dict[str, dict[str, Any]] = {
         "mlflow_server_trusted_proxies": ["10.244.3.7", "fd00:1::/64"],
         "mlflow_server_assistant_enabled": True,
     },
+    "chosen": CHOSEN,
+    "gateway": {
+        "mlflow_server_http_route": {
+            "hostnames": ["mlflow.example.com", "ml.example.com"],
+            "parent_refs": [{"name": "gate", "namespace": "infra", "sectionName": "https"}],
+            "tls_enabled": True,
+            "annotations": {"example.com/timeout": "1h"},
+        },
+        "mlflow_server_service_type": "ClusterIP",
+        "mlflow_server_args": {"static_prefix": "/mlflow"},
+    },
     "open ingress": {"mlflow_server_ingress": {"host": "mlflow.example.com"}},
     "autoscaling": {"mlflow_server_autoscaling": {"max_replicas": 4, "cpu_percent": 70}, "mlflow_server_workers": 1},
     "many workers": {"mlflow_server_workers": 8},
@@ -89,6 +128,10 @@ def plans(tmp_path_factory) -> dict[str, dict[str, Any]]:
     return render(CASES, tmp_path_factory.mktemp("rendered"))
 
 
+# Kinds that are no part of Kubernetes have no schema there.
+ELSEWHERE_DEFINED = ("gateway.networking.k8s.io/v1",)
+
+
 def objects(plan: dict[str, Any]) -> list[dict[str, Any]]:
     return [each for phase in PHASES for each in plan[phase]]
 
@@ -105,7 +148,7 @@ def test_there_are_versions_to_check_against() -> None:
 @pytest.mark.parametrize("version", VERSIONS)
 def test_manifests_are_valid(plans, version: str) -> None:
     for name, plan in plans.items():
-        for each in objects(plan):
+        for each in (item for item in objects(plan) if item["apiVersion"] not in ELSEWHERE_DEFINED):
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
                 try:
@@ -184,7 +227,7 @@ def test_a_changed_argument_rolls_the_servers_only(tmp_path: Path) -> None:
 
     differ = [first != second for first, second in zip(keys(before), keys(after))]
     kinds = [each["kind"] for each in objects(before) if "template" in each.get("spec", {})]
-    assert dict(zip(kinds, differ)) == {"StatefulSet": False, "Job": False, "Deployment": True}
+    assert dict(zip(kinds, differ)) == {"StatefulSet": False, "Job": True, "Deployment": True}
     names = [[each["metadata"]["name"] for each in plan["jobs"]] for plan in (before, after)]
     assert names[0] != names[1], "the schema step is a Job of its own for each configuration"
 
@@ -236,6 +279,128 @@ def test_only_named_proxies_say_who_the_client_is(plans) -> None:
                 assert variables.get("MLFLOW_ENABLE_REMOTE_ASSISTANT") == ("true" if known else None), name
 
 
+def test_what_is_chosen_for_all_is_on_all_and_in_no_selector(plans) -> None:
+    for each in objects(plans["chosen"]):
+        assert each["metadata"]["labels"].items() >= CHOSEN["kubernetes_labels"].items()
+        assert each["metadata"]["annotations"].items() >= CHOSEN["kubernetes_annotations"].items()
+    for pod in pods(plans["chosen"]):
+        assert pod["metadata"]["labels"].items() >= CHOSEN["kubernetes_pod_labels"].items()
+        assert pod["metadata"]["annotations"].items() >= CHOSEN["kubernetes_pod_annotations"].items()
+        assert "example.com/team" not in pod["metadata"]["labels"]
+        assert pod["spec"]["imagePullSecrets"] == [{"name": "registry"}]
+    plain = {(each["kind"], each["metadata"]["name"]): each for each in objects(plans["plain"])}
+    compared = 0
+    for each in objects(plans["chosen"]):
+        for field in ("selector", "podSelector"):
+            if field in each.get("spec", {}):
+                compared += 1
+                assert each["spec"][field] == plain[each["kind"], each["metadata"]["name"]]["spec"][field]
+    assert compared >= 8
+
+
+def test_what_is_chosen_for_a_component_is_in_its_pods_only(plans) -> None:
+    found = []
+    for each in objects(plans["chosen"]):
+        if each["kind"] not in ("StatefulSet", "Deployment", "Job"):
+            continue
+        template = each["spec"]["template"]
+        component = template["metadata"]["labels"]["app.kubernetes.io/name"].replace("-", "_")
+        found.append((each["kind"], component))
+        spec = template["spec"]
+        assert spec["nodeSelector"] == {"example.com/for": component}
+        assert TOLERATION in spec["tolerations"]
+        assert spec["affinity"] == {"podAntiAffinity": {}}
+        assert spec["priorityClassName"] == component.replace("_", "-")
+        assert template["metadata"]["labels"]["example.com/own"] == component
+        assert template["metadata"]["annotations"]["example.com/own"] == component
+        assert spec["containers"][0]["resources"] == HIGH_CPU
+    assert found == [
+        ("StatefulSet", "postgres"),
+        ("StatefulSet", "seaweedfs"),
+        ("Job", "mlflow_server"),
+        ("Deployment", "mlflow_server"),
+    ]
+    accounts = {
+        each["metadata"]["name"]: each["metadata"]["annotations"]["eks.amazonaws.com/role-arn"]
+        for each in objects(plans["chosen"])
+        if each["kind"] == "ServiceAccount"
+    }
+    assert accounts == {"postgres": "postgres", "seaweedfs": "seaweedfs", "mlflow-server": "mlflow_server"}
+    classes = {
+        each["metadata"]["name"]: each["spec"]["storageClassName"]
+        for each in objects(plans["chosen"])
+        if each["kind"] == "PersistentVolumeClaim"
+    }
+    assert classes == dict.fromkeys(("postgres", "seaweedfs", "mlflow-schema-dumps"), "slow")
+
+
+def test_servers_and_the_schema_step_have_further_environment_and_files(plans) -> None:
+    for phase in ("jobs", "servers"):
+        for each in plans["chosen"][phase]:
+            if "template" not in each["spec"]:
+                continue
+            spec = each["spec"]["template"]["spec"]
+            container = spec["containers"][0]
+            assert container["envFrom"] == CHOSEN["mlflow_server_env_from"]
+            assert CHOSEN["mlflow_server_extra_volumes"][0] in spec["volumes"]
+            assert CHOSEN["mlflow_server_extra_volume_mounts"][0] in container["volumeMounts"]
+            # The check of arguments knows that the file can be there.
+            assert {"name": "REQUESTS_CA_BUNDLE", "value": "/etc/authority/ca.pem"} in container["env"]
+
+
+def test_data_services_are_as_they_were_where_nothing_is_chosen(plans) -> None:
+    """Another template would restart them in every deployment that is there already."""
+    for each in plans["plain"]["data"]:
+        if each["kind"] == "StatefulSet":
+            spec = each["spec"]["template"]["spec"]
+            fields = ("nodeSelector", "tolerations", "affinity", "priorityClassName", "topologySpreadConstraints")
+            assert not {*fields, "imagePullSecrets"} & set(spec)
+
+
+def test_an_http_route_leads_to_the_servers_by_all_its_names(plans) -> None:
+    route = next(each for each in plans["gateway"]["servers"] if each["kind"] == "HTTPRoute")
+    assert route["apiVersion"] == "gateway.networking.k8s.io/v1"
+    assert route["metadata"]["annotations"] == {"example.com/timeout": "1h"}
+    asked = CASES["gateway"]["mlflow_server_http_route"]
+    service = next(each for each in plans["gateway"]["servers"] if each["kind"] == "Service")
+    rule = {
+        "matches": [{"path": {"type": "PathPrefix", "value": "/mlflow"}}],
+        "backendRefs": [{"name": service["metadata"]["name"], "port": service["spec"]["ports"][0]["port"]}],
+    }
+    assert route["spec"] == {
+        "parentRefs": asked["parent_refs"],
+        "hostnames": asked["hostnames"],
+        "rules": [rule],
+    }
+    config = next(each for each in plans["gateway"]["data"] if "config.json" in each.get("data", {}))["data"]
+    argv = json.loads(config["config.json"])["argv"]
+    allowed = next(word for word in argv if "mlflow.example.com" in word and "http" not in word).split(",")
+    for host in asked["hostnames"]:
+        assert {host, f"{host}:*"} <= set(allowed)
+    assert not [each for each in objects(plans["plain"]) if each["kind"] in ("HTTPRoute", "Ingress")]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("postgres_node_selector", {"gpu": True}, "postgres_node_selector has gpu .*quotes"),
+        ("seaweedfs_tolerations", [{"effect": "NoSchedule"}], "seaweedfs_tolerations has .*without a key"),
+        ("mlflow_server_affinity", {"node": {}}, "mlflow_server_affinity has node: give nodeAffinity"),
+        ("mlflow_server_resources", {"cpu": "1"}, "mlflow_server_resources has cpu: give requests and limits"),
+        ("mlflow_server_pod_labels", {"app.kubernetes.io/name": "x"}, "which the deployment sets itself"),
+        ("mlflow_server_http_route", {"hostnames": ["x"]}, "mlflow_server_http_route has the parent_refs"),
+        (
+            "mlflow_server_extra_volumes",
+            [{"name": "host", "hostPath": {"path": "/"}}],
+            "mlflow_server_extra_volumes has the volume host with hostPath",
+        ),
+    ],
+)
+def test_what_no_pod_can_have_is_refused(tmp_path, variable: str, value: Any, words: str) -> None:
+    with pytest.raises(AssertionError, match=words):
+        render({"refused": {variable: value}}, tmp_path)
+
+
 @pytest.mark.parametrize("value", ["*", ["10.244.3.7", "ingress-nginx"]], ids=str)
 def test_proxies_that_are_no_addresses_are_refused(tmp_path, value) -> None:
     with pytest.raises(AssertionError, match="mlflow_server_trusted_proxies is .*give a list of addresses or networks"):
@@ -281,6 +446,21 @@ def test_rolling_updates_take_no_server_away(plans) -> None:
     assert server["spec"]["replicas"] == 3
     scaled = next(each for each in plans["autoscaling"]["servers"] if each["kind"] == "Deployment")
     assert "replicas" not in scaled["spec"]
+
+
+def test_servers_are_spread_over_nodes_and_soon_leave_a_dead_one(plans) -> None:
+    pod = next(each for each in plans["three"]["servers"] if each["kind"] == "Deployment")["spec"]["template"]["spec"]
+    rules = {each["topologyKey"]: each for each in pod["topologySpreadConstraints"]}
+    assert rules["kubernetes.io/hostname"]["whenUnsatisfiable"] == "DoNotSchedule"
+    assert rules["topology.kubernetes.io/zone"]["whenUnsatisfiable"] == "ScheduleAnyway"
+    for rule in rules.values():
+        assert rule["matchLabelKeys"] == ["pod-template-hash"], "servers that are about to go count too"
+        assert rule["nodeTaintsPolicy"] == "Honor", "nodes that take no pods count too"
+    assert {each["tolerationSeconds"] for each in pod["tolerations"]} == {30}
+    # What has a volume waits for its node.
+    for each in plans["three"]["data"]:
+        if each["kind"] == "StatefulSet":
+            assert "tolerations" not in each["spec"]["template"]["spec"]
 
 
 def test_the_number_of_servers_and_workers_touches_no_data_service(plans) -> None:
@@ -373,6 +553,11 @@ def test_an_external_store_is_told_to_the_servers_and_to_the_schema_step(plans) 
     assert {"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}, {"ipBlock": {"cidr": "::/0"}}]} in policy["spec"]["egress"]
 
 
+def mounts(plan: dict[str, Any]) -> set[str]:
+    container = of_the_servers(plan)[0]["containers"][0]
+    return {each["mountPath"] for each in container["volumeMounts"] if each["name"] == "secrets"}
+
+
 def test_a_role_takes_the_place_of_a_key(plans) -> None:
     pod, variables, secrets = of_the_servers(plans["role"])
     assert "hostAliases" not in pod
@@ -385,6 +570,9 @@ def test_a_role_takes_the_place_of_a_key(plans) -> None:
         for each in plans["role"]["data"]
         if each["kind"] == "ServiceAccount" and each["metadata"].get("annotations")
     )
+    # The cloud mounts its token below /var/run/secrets, which is /run/secrets in the image.
+    assert mounts(plans["role"]) == {f"/run/secrets/{name}" for name in secrets}
+    assert mounts(plans["plain"]) == {"/run/secrets"}
     assert account["metadata"]["annotations"] == {"eks.amazonaws.com/role-arn": "arn:aws:iam::123456789012:role/x"}
     assert all(
         "annotations" not in each["metadata"] for each in plans["plain"]["data"] if each["kind"] == "ServiceAccount"

@@ -125,7 +125,7 @@ def test_quantities() -> None:
 GOOD: dict[str, Any] = {
     "context": "c", "denied": [], "namespace_ends": False, "namespace_exists": False, "namespace_owner": "",
     "storage_classes": ["standard"], "default_storage_class": "standard",
-    "nodes": [{"usable": True}], "node_port_holder": "",
+    "nodes": [{"usable": True}], "node_port_holder": "", "lacking": [],
 }  # fmt: skip
 WANTED = cluster.Wanted("k8s", "mlflow", [], [], "", 30500)
 
@@ -151,6 +151,10 @@ def test_nothing_stands_in_the_way() -> None:
         ({"default_storage_class": ""}, ["no default StorageClass", "standard", "kubernetes_storage_class"]),
         ({"nodes": [{"usable": False}]}, ["no node that is ready"]),
         ({"node_port_holder": "shop/web"}, ["mlflow_server_node_port is 30500", "shop/web"]),
+        (
+            {"lacking": ["kubernetes_image_pull_secrets names the Secret pull"]},
+            ["names the Secret pull", "namespace mlflow does not have", "create it first"],
+        ),
     ],
 )
 def test_obstacles_are_said(change: dict[str, Any], words: list[str]) -> None:
@@ -177,6 +181,94 @@ def test_a_namespace_that_is_given(found: dict[str, Any], words: list[str]) -> N
     said = cluster.obstacles({**GOOD, **found}, wanted)
     assert len(said) == (1 if words else 0)
     assert all(word in said[0] for word in words)
+
+
+OWN, ANY = "postgres_storage_class", "kubernetes_storage_class"
+
+
+@pytest.mark.parametrize(
+    ("general", "own", "default", "words"),
+    [
+        ("", {}, "standard", []),
+        ("standard", {}, "", []),
+        ("", {}, "", ["no default StorageClass", ANY]),
+        ("fast", {}, "standard", [f"{ANY} is fast", "it has standard"]),
+        # That of a component wins, and where all have one, neither the general one nor the default counts.
+        ("", {OWN: "standard"}, "", []),
+        ("fast", {OWN: "standard"}, "", []),
+        ("standard", {OWN: "fast"}, "standard", [f"{OWN} is fast", "it has standard"]),
+        ("", {OWN: "standard", "minio_storage_class": ""}, "", ["no default StorageClass"]),
+        ("fast", {OWN: "standard", "minio_storage_class": ""}, "standard", [f"{ANY} is fast"]),
+    ],
+)
+def test_each_volume_has_a_class(general: str, own: dict[str, str], default: str, words: list[str]) -> None:
+    facts = {**GOOD, "default_storage_class": default}
+    found = cluster.storage_obstacles(facts, general, own)
+    assert len(found) == (1 if words else 0)
+    for word in words:
+        assert word in found[0]
+
+
+def test_secrets_and_configurations_that_must_be_there() -> None:
+    projected = {"sources": [{"secret": {"name": "tls"}}, {"downwardAPI": {}}]}
+    needed = {
+        "pull": ["registry"],
+        "env": [{"secretRef": {"name": "a"}}, {"configMapRef": {"name": "b", "optional": True}}],
+        "volumes": [
+            {"name": "ca", "configMap": {"name": "ca"}},
+            {"name": "key", "secret": {"secretName": "key"}},
+            {"name": "both", "projected": projected},
+            {"name": "tmp", "emptyDir": {}},
+        ],
+        # Is refused for its shape later on.
+        "text": "secret",
+    }
+    assert cluster.named_in(needed) == [
+        ("env", "secrets", "a"),
+        ("pull", "secrets", "registry"),
+        ("volumes", "configmaps", "ca"),
+        ("volumes", "secrets", "key"),
+        ("volumes", "secrets", "tls"),
+    ]
+
+
+class Answers:
+    """What an API server answers, by path; whatever else is asked for is not there."""
+
+    def __init__(self, found: dict[str, Any]) -> None:
+        self.found = found
+
+    def ask(self, path: str) -> tuple[int, dict[str, Any]]:
+        return (200, self.found[path]) if path in self.found else (404, {})
+
+    items = api.Cluster.items
+
+
+GATEWAY, INGRESS = "gateway.networking.k8s.io/v1/HTTPRoute", "networking.k8s.io/v1/Ingress"
+PAGES = {
+    "/api/v1": {"resources": [{"kind": "Service", "name": "services"}, {"kind": "Service", "name": "services/status"}]},
+    "/apis/networking.k8s.io/v1": {"resources": [{"kind": "Ingress", "name": "ingresses"}]},
+    "/apis/networking.k8s.io/v1/namespaces/n/ingresses?l": {"items": [{"metadata": {"name": "web", "uid": "1"}}]},
+    "/api/v1/namespaces/n/secrets/there": {},
+}
+SERVER = Answers(PAGES)
+
+
+def test_kinds_that_a_server_offers_with_their_resources() -> None:
+    assert cluster.offered(SERVER, [GATEWAY, INGRESS, "v1/Service"]) == {INGRESS: "ingresses", "v1/Service": "services"}
+
+
+def test_objects_of_a_kind_as_far_as_they_may_be_seen() -> None:
+    web = {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "web"}}
+    assert cluster.objects(SERVER, INGRESS, "ingresses", "namespaces/n/{}?l") == [web]
+    assert cluster.objects(SERVER, "v1/Service", "services", "namespaces/n/{}?l") == []
+
+
+def test_what_is_named_and_is_not_there_is_told_by_its_variable() -> None:
+    place = "/api/v1/namespaces/n"
+    assert cluster.absent(SERVER, ("pull", "secrets", "there"), place) == ""
+    assert cluster.absent(SERVER, ("pull", "secrets", "gone"), place) == "pull names the Secret gone"
+    assert cluster.absent(SERVER, ("env", "configmaps", "gone"), place) == "env names the ConfigMap gone"
 
 
 def deployment(**status: Any) -> dict[str, Any]:

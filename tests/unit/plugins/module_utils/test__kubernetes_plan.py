@@ -17,8 +17,9 @@ def thing(kind: str, name: str = "a", api: str = "v1", **more: Any) -> dict[str,
     return {"apiVersion": api, "kind": kind, "metadata": {"name": name}, **more}
 
 
-def put(*components: tuple[str, dict[str, Any]], kinds: tuple[str, ...] = ()) -> dict[str, Any]:
-    settings = plans.Settings("space", LABELS, [thing("NetworkPolicy", "deny")], [BUDGET], list(kinds))
+def put(*components: tuple[str, dict[str, Any]], kinds: tuple[str, ...] = (), **given: Any) -> dict[str, Any]:
+    policies = [thing("NetworkPolicy", "deny")]
+    settings = plans.Settings("space", LABELS, policies, [BUDGET], list(kinds), "v1.35.1", given)
     return plans.put_together(list(components), settings)
 
 
@@ -58,6 +59,40 @@ def test_objects_and_their_pods_have_namespace_and_labels() -> None:
     assert plan["data"][0]["metadata"] == {**metadata, "name": "deny"}
     # The plan of the component is as it was.
     assert given["metadata"] == {"name": "a"}
+
+
+def test_a_job_has_a_name_for_each_template() -> None:
+    def named(image: str) -> str:
+        template = {"metadata": {}, "spec": {"containers": [{"image": image}]}}
+        return put(("one", {"jobs": [thing("Job", spec={"template": template})]}))["jobs"][0]["metadata"]["name"]
+
+    assert named("x:1") == named("x:1")
+    assert named("x:1") != named("x:2")
+    assert named("x:1").startswith("a-")
+
+
+INGRESS = "networking.k8s.io/v1"
+
+
+@pytest.mark.parametrize(
+    ("there", "left"),
+    [
+        ([], []),
+        ([thing("Service")], []),
+        ([thing("Service", "b")], ["Service/b"]),
+        # Of the same name, and of another kind or another API.
+        ([thing("Ingress", api=INGRESS), thing("Service")], ["Ingress/a"]),
+        ([thing("Service", api="serving.example.com/v1")], []),
+        # In the order of the kinds, whatever that of the objects is.
+        ([thing("Service", "b"), thing("Ingress", "c", INGRESS)], ["Ingress/c", "Service/b"]),
+        # Data are not removed.
+        ([thing("PersistentVolumeClaim", "b"), thing("Secret", "b")], []),
+    ],
+)
+def test_what_is_no_longer_wanted(there: list[dict[str, Any]], left: list[str]) -> None:
+    found = plans.leftovers(there, [thing("Service")], [f"{INGRESS}/Ingress", "v1/Service"], "space")
+    assert [f"{each['kind']}/{each['metadata']['name']}" for each in found] == left
+    assert all(each["metadata"]["namespace"] == "space" for each in found)
 
 
 @pytest.mark.parametrize(("kinds", "left_out"), [((), [BUDGET]), ((BUDGET,), [])])
