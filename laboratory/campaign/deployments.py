@@ -55,11 +55,19 @@ class Skipped:
     reason: str
 
 
+def roles_of(play: dict) -> list[str]:
+    """The roles that a play runs, in its list of roles and in its tasks."""
+    listed = [each.get("role", "") if isinstance(each, dict) else each for each in play.get("roles", [])]
+    words = ("ansible.builtin.import_role", "ansible.builtin.include_role")
+    run = [task[word] for task in play.get("tasks", []) for word in words if word in task]
+    # Of destroy.yml it is another entry point.
+    return listed + [each["name"] for each in run if "tasks_from" not in each]
+
+
 def read(path: Path) -> Candidate | None:
     """The deployment that a playbook makes, if it makes one."""
     for play in yaml.safe_load(path.read_text(encoding="utf-8")) or []:
-        for role in play.get("roles", []):
-            name = role.get("role", "") if isinstance(role, dict) else role
+        for name in roles_of(play):
             if name in ROLES:
                 platform = ROLES[name]
                 found = play.get("vars", {}).get(

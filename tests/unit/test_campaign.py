@@ -60,7 +60,8 @@ def test_a_playbook_says_where_it_deploys_to(tmp_path: Path) -> None:
         "- hosts: all\n  vars: {kubernetes_components: [postgres]}\n  roles: [{role: mlops.mlflow.kubernetes}]\n"
     )
     (tmp_path / "c.yml").write_text(
-        "- hosts: all\n  vars: {deployment_components: [postgres, nfs]}\n  roles: [mlops.mlflow.deployment]\n"
+        "- hosts: all\n  vars: {deployment_components: [postgres, nfs]}\n"
+        "  tasks: [{ansible.builtin.import_role: {name: mlops.mlflow.deployment}}]\n"
     )
     (tmp_path / "d.yml").write_text("- import_playbook: c.yml\n")
     assert discover(tmp_path) == [

@@ -211,6 +211,7 @@ def test_servers_have_no_password_of_the_owner(plans) -> None:
 def test_only_who_is_told_to_adopts_a_destination(plans) -> None:
     words = {name: plan["jobs"][0]["spec"]["template"]["spec"]["containers"][0]["args"] for name, plan in plans.items()}
     usual = ["schema", "--mode", "initialize", "--wait", "60"]
+    assert "--accept=schema-emptied" in words.pop("accepting")
     assert words.pop("adopting") == [*usual[:3], "--adopt-destination", *usual[3:]]
     assert all(each == usual for each in words.values())
     # A second time in a row nothing differs, and the step is there already: it is to be done because it is asked for.
@@ -515,9 +516,7 @@ def of_the_servers(plan: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]
 
 def test_what_the_guard_is_to_accept_reaches_the_schema_step_alone(plans) -> None:
     plain, accepting = plans["plain"], plans["accepting"]
-    before, args = (
-        plan["jobs"][0]["spec"]["template"]["spec"]["containers"][0]["args"] for plan in (plain, accepting)
-    )
+    before, args = (plan["jobs"][0]["spec"]["template"]["spec"]["containers"][0]["args"] for plan in (plain, accepting))
     assert args == [*before[:-2], "--accept=schema-emptied", *before[-2:]]
     # The configuration is a part of it, by its name.
     assert of_the_servers(accepting)[0] == of_the_servers(plain)[0]

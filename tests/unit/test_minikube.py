@@ -415,7 +415,8 @@ def test_refused_before_anything_is_changed(world: World, name: str) -> None:
 def test_bad_input_names_variable_value_and_remedy(world: World, name: str) -> None:
     value, remedy = BAD[name]
     shown = value[0] if isinstance(value, list) else str(value)
-    failed = [item["msg"] for one in results(world.run, "bad") for item in one.get("results", []) if item.get("failed")]
+    # All at once, a line for each.
+    failed = [line for one in results(world.run, "bad") if one.get("failed") for line in one["msg"].splitlines()]
     assert [msg for msg in failed if msg.startswith(name) and shown in msg and remedy in msg]
 
 
