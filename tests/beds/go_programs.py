@@ -59,7 +59,10 @@ class Program:
     headers: tuple[tuple[str, str], ...] = ()
     # Modules in place of others, as in go.mod: "NAME => NAME VERSION".
     replaces: tuple[str, ...] = ()
-    # The version of modules that lie beside this one in its repository and have no version in its go.mod.
+    # Modules that are required besides, as "NAME VERSION": programs that require the same have packages in common, and
+    # each of these is compiled once.
+    requires: tuple[str, ...] = ()
+    # The version of modules that lie beside Kubernetes in its repository and have no version in its go.mod.
     beside: str = ""
     # A source file of ours, in place of a package of the module.
     source: Path | None = None
@@ -68,11 +71,33 @@ class Program:
     def programs(self) -> tuple[str, ...]:
         return self.files or tuple(package.rsplit("/", 1)[-1] for package in self.packages)
 
+    @property
+    def requirements(self) -> list[str]:
+        return sorted({f"{self.module} {self.version}", *self.requires})
+
+
+def at(program: Program, version: str) -> Program:
+    """Another release of it, which is compiled of its own packages, since those of others could be too new for it."""
+    return program if version == program.version else replace(program, version=version, requires=(), beside="")
+
 
 def _constants(*packages: str, **values: str) -> tuple[str, ...]:
     return tuple(f"{package}.{name}={value}" for package in packages for name, value in values.items())
 
 
+# What these modules' programs have in common, such as the client of Kubernetes, is more than half of them.
+KUBERNETES = "k8s.io/kubernetes"
+BESIDE = "v0.35.1"
+TOGETHER = (
+    f"{KUBERNETES} v1.35.1",
+    "k8s.io/minikube v1.38.1",
+    "go.etcd.io/etcd/server/v3 v3.6.6",
+    "github.com/containerd/containerd/v2 v2.2.9",
+    "sigs.k8s.io/cri-tools v1.34.0",
+    "github.com/coredns/coredns v1.13.1",
+    "github.com/cloudnativelabs/kube-router/v2 v2.1.0",
+    "sigs.k8s.io/sig-storage-lib-external-provisioner/v13 v13.0.0",
+)
 # Kubernetes' own programs, and what it calls itself to clients.
 KUBERNETES_PROGRAMS = (
     "kubeadm",
@@ -88,10 +113,14 @@ KUBERNETES_PROGRAMS = (
 def kubernetes(version: str) -> Program:
     """Kubernetes of a version such as 1.35.1."""
     major, minor, patch = version.split(".")
+    together = f"{KUBERNETES} v{version}" in TOGETHER
     return Program(
         name="kubernetes",
-        module="k8s.io/kubernetes",
+        module=KUBERNETES,
         version=f"v{version}",
+        requires=TOGETHER if together else (),
+        # The kubelet does not compile with what minikube requires.
+        replaces=("github.com/opencontainers/cgroups => github.com/opencontainers/cgroups v0.0.3",) if together else (),
         packages=tuple(f"cmd/{name}" for name in KUBERNETES_PROGRAMS),
         constants=_constants(
             "k8s.io/component-base/version",
@@ -120,14 +149,21 @@ OF_KUBERNETES = (
     "storage-provisioner",
     "metrics-server",
 )
+SOURCES = Path(__file__).with_name("kubernetes")
+
+
+def _together(name: str, module: str, packages: tuple[str, ...] = ("",), **more) -> Program:
+    version = next(each.split()[1] for each in TOGETHER if each.split()[0] == module)
+    return Program(name, module, version, packages, requires=TOGETHER, beside=BESIDE, **more)
+
+
 PROGRAMS = {
     program.name: program
     for program in (
         kubernetes("1.35.1"),
-        Program(
+        _together(
             name="minikube",
             module="k8s.io/minikube",
-            version="v1.38.1",
             packages=("cmd/minikube",),
             constants=_constants(
                 "k8s.io/minikube/pkg/version",
@@ -136,26 +172,28 @@ PROGRAMS = {
                 gitCommitID="module",
                 storageProvisionerVersion="v5",
             ),
-            tags="libvirt_dlopen",
+            # Names are looked up as in the other programs, so that they have these packages in common.
+            tags="libvirt_dlopen,netgo,osusergo",
             cgo=True,
         ),
-        Program("etcd", "go.etcd.io/etcd/server/v3", "v3.6.6", packages=("",), files=("etcd",)),
-        Program(
+        _together("etcd", "go.etcd.io/etcd/server/v3", files=("etcd",)),
+        _together(
             name="containerd",
             module="github.com/containerd/containerd/v2",
-            version="v2.2.9",
             packages=("cmd/containerd", "cmd/containerd-shim-runc-v2", "cmd/ctr"),
             constants=_constants("github.com/containerd/containerd/v2/version", Version="v2.2.9"),
         ),
-        Program(
+        _together(
             name="crictl",
             module="sigs.k8s.io/cri-tools",
-            version="v1.34.0",
             packages=("cmd/crictl",),
             constants=_constants("sigs.k8s.io/cri-tools/pkg/version", Version="v1.34.0"),
+            # It does not compile with the library of kubectl that goes with this Kubernetes.
+            replaces=("k8s.io/kubectl => k8s.io/kubectl v0.34.0",),
         ),
-        Program("coredns", "github.com/coredns/coredns", "v1.13.1", packages=("",), files=("coredns",)),
-        Program("kube-router", "github.com/cloudnativelabs/kube-router/v2", "v2.1.0", packages=("cmd/kube-router",)),
+        _together("coredns", "github.com/coredns/coredns", files=("coredns",), source=SOURCES / "coredns.go"),
+        _together("kube-router", "github.com/cloudnativelabs/kube-router/v2", ("cmd/kube-router",)),
+        # Alone: compiled with the libraries of this Kubernetes, it does not find its models of the API when it starts.
         Program("metrics-server", "sigs.k8s.io/metrics-server", "v0.8.0", packages=("cmd/metrics-server",)),
         # Docker Engine, the plugin Compose, and the runc that goes with them: Debian 12's is too old.
         Program(
@@ -183,13 +221,11 @@ PROGRAMS = {
             cgo=True,
             headers=(("/usr/include/seccomp.h", "libseccomp-dev"), ("/usr/bin/pkg-config", "pkg-config")),
         ),
-        Program(
+        _together(
             name="storage-provisioner",
             module="sigs.k8s.io/sig-storage-lib-external-provisioner/v13",
-            version="v13.0.0",
-            packages=("",),
             files=("storage-provisioner",),
-            source=Path(__file__).with_name("kubernetes") / "provisioner.go",
+            source=SOURCES / "provisioner.go",
         ),
     )
 }
@@ -439,8 +475,10 @@ def neighbours(requirements: str) -> list[str]:
 
 def module_text(program: Program, go: str, beside: Iterable[str] = ()) -> str:
     """The go.mod by which it is built: `go install` takes no module that replaces others in its own."""
-    replaces = [*program.replaces, *(f"{name} => {name} {program.beside}" for name in beside)]
-    lines = [f"module mlops.mlflow/{program.name}", f"go {go}", f"require {program.module} {program.version}"]
+    own = {each.split()[0] for each in program.replaces}
+    replaces = [*program.replaces, *(f"{name} => {name} {program.beside}" for name in beside if name not in own)]
+    lines = [f"module mlops.mlflow/{program.name}", f"go {go}"]
+    lines += [f"require {each}" for each in program.requirements]
     return "\n".join([*lines, *(f"replace {each}" for each in replaces)]) + "\n"
 
 
@@ -469,18 +507,15 @@ def _build(program: Program, go: Go, count: str) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     log = go.cache / f"{program.name}.log"
     log.unlink(missing_ok=True)
-    beside = []
-    if program.beside:
-        text = Path(_downloaded(program.module, program.version, go)["GoMod"]).read_text(encoding="utf-8")
-        beside = neighbours(text)
     new = target.with_name(f"new-{os.getpid()}")
     with tempfile.TemporaryDirectory(prefix="mlops-mlflow-go-") as name:
         work = Path(name)
-        (work / "go.mod").write_text(module_text(program, go.version, beside), encoding="utf-8")
+        (work / "go.mod").write_text(module_text(program, go.version, _beside(program, go)), encoding="utf-8")
         if program.source:
             shutil.copy(program.source, work / "main.go")
         for output, packages in outputs(program):
             _compile([go.path, "build", *words(program), "-o", f"{new}/{output}", *packages], program, go, work, log)
+        _check_release(program, go, work)
         shutil.copy(work / "go.sum", new / "go.sum")
     seconds = round(time.monotonic() - began)
     about = {"module": program.module, "version": program.version, "go": go.version, "seconds": seconds}
@@ -489,6 +524,20 @@ def _build(program: Program, go: Go, count: str) -> None:
     new.rename(target)
     log.unlink(missing_ok=True)
     say(f"Built {program.name} {program.version} in {seconds} seconds")
+
+
+def _beside(program: Program, go: Go) -> list[str]:
+    if not program.beside:
+        return []
+    version = next(each.split()[1] for each in program.requirements if each.split()[0] == KUBERNETES)
+    return neighbours(Path(_downloaded(KUBERNETES, version, go)["GoMod"]).read_text(encoding="utf-8"))
+
+
+def _check_release(program: Program, go: Go, work: Path) -> None:
+    """What others require can be newer than what is asked for, and Go takes the newest."""
+    taken = go.ask("list", "-m", "-f", "{{.Version}}", program.module, folder=work, PWD=str(work)).strip()
+    if taken != program.version:
+        raise BedFailed(f"{program.name} was built of {taken}, as another module requires, not of {program.version}.")
 
 
 def _compile(command: list[str], program: Program, go: Go, work: Path, log: Path) -> None:

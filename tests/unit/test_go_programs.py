@@ -74,6 +74,35 @@ def test_a_module_of_its_own_pins_the_program() -> None:
     ]
 
 
+def test_a_module_is_replaced_once() -> None:
+    program = replace(TOOL, replaces=("k8s.io/api => k8s.io/api v0.34.0",), beside="v0.35.1")
+    text = go_programs.module_text(program, "1.26.8", ["k8s.io/api", "k8s.io/klog"])
+    assert text.count("replace k8s.io/api => k8s.io/api v0.34.0\n") == text.count("replace k8s.io/api ") == 1
+    assert "replace k8s.io/klog => k8s.io/klog v0.35.1\n" in text
+
+
+def test_programs_of_a_cluster_are_compiled_of_the_same_packages() -> None:
+    programs = [PROGRAMS[name] for name in go_programs.OF_KUBERNETES if name != "metrics-server"]
+    texts = [go_programs.module_text(program, "1.26.8", ["k8s.io/api"]).splitlines()[1:] for program in programs]
+    own = [{f"replace {each}" for each in program.replaces} for program in programs]
+    common = [line for line in texts[-1] if not line.startswith("replace k8s.io/kubectl")]
+    for text, replaces in zip(texts, own):
+        assert [line for line in text if line not in replaces] == common
+    for program in programs:
+        assert f"require {program.module} {program.version}" in common
+    assert "replace k8s.io/api => k8s.io/api v0.35.1" in common
+
+
+def test_another_release_is_compiled_of_its_own_packages() -> None:
+    etcd = PROGRAMS["etcd"]
+    assert go_programs.at(etcd, etcd.version) == etcd
+    assert go_programs.module_text(go_programs.at(etcd, "v3.5.24"), "1.26.8").splitlines() == [
+        "module mlops.mlflow/etcd",
+        "go 1.26.8",
+        "require go.etcd.io/etcd/server/v3 v3.5.24",
+    ]
+
+
 def test_the_options_of_the_compiler() -> None:
     program = replace(TOOL, constants=("example.org/tool/v.Version=1",), tags="netgo")
     assert go_programs.words(program) == [
@@ -100,7 +129,7 @@ def test_what_is_compiled_in_one_go(program, outputs) -> None:
 
 def test_kubernetes_of_another_version_differs_in_all_its_numbers() -> None:
     program = go_programs.kubernetes("1.31.14")
-    assert (program.version, program.beside) == ("v1.31.14", "v0.31.14")
+    assert (program.version, program.beside, program.requires) == ("v1.31.14", "v0.31.14", ())
     assert "k8s.io/component-base/version.gitVersion=v1.31.14" in program.constants
     assert "k8s.io/client-go/pkg/version.gitMinor=31" in program.constants
 
@@ -127,6 +156,7 @@ def test_every_program_has_a_pinned_release_and_a_file(name) -> None:
         replace(TOOL, cgo=True),
         replace(TOOL, replaces=("a => b v1",)),
         replace(TOOL, beside="v0.1.0"),
+        replace(TOOL, requires=("example.org/library v1.0.0",)),
         replace(TOOL, packages=("cmd/tool", "cmd/other")),
     ],
 )

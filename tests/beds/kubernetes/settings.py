@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.beds import go_programs
 from tests.beds.commands import BedFailed
-from tests.beds.go_programs import PROGRAMS, Program, kubernetes
+from tests.beds.go_programs import PROGRAMS, Program, at, kubernetes
 
 CACHE = Path("~/.cache/mlops.mlflow").expanduser()
 # minikube's own folder, and beside it all that the bed gives it.
@@ -78,8 +78,8 @@ def parts(word: str, minikube: Path) -> Parts:
     names = images_of((minikube / IMAGES).read_text("utf-8"), version)
     programs = dict(PROGRAMS)
     programs["kubernetes"] = kubernetes(version)
-    programs["etcd"] = replace(programs["etcd"], version=source_of(names["etcd"]))
-    programs["coredns"] = replace(programs["coredns"], version=names["coredns/coredns"])
+    programs["etcd"] = at(programs["etcd"], source_of(names["etcd"]))
+    programs["coredns"] = at(programs["coredns"], names["coredns/coredns"])
     return Parts(version, programs, names["etcd"], names["coredns/coredns"], names["pause"])
 
 
