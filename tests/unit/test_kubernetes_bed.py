@@ -200,6 +200,19 @@ def test_when_deployments_are_ready(items, answer) -> None:
     assert not furnish.ready("")
 
 
+@pytest.mark.parametrize(
+    ("answer", "is_measured"),
+    [
+        ('{"kind": "NodeMetricsList", "items": [{"metadata": {"name": "one"}}]}', True),
+        ('{"kind": "NodeMetricsList", "items": []}', False),
+        ("Error from server (NotFound): the server could not find the requested resource", False),
+        ("", False),
+    ],
+)
+def test_metrics_are_there_when_a_node_has_some(answer: str, is_measured: bool) -> None:
+    assert furnish.measured(answer) == is_measured
+
+
 # --- the engine's runtime ------------------------------------------------------------------------------------------
 
 

@@ -17,6 +17,7 @@ from tests.beds.kubernetes.settings import CACHE, GATEWAY_API, KUBECONFIG, MINIK
 
 READY_SECONDS = 900
 DEFINITIONS = "config/crd/standard"
+METRICS = "/apis/metrics.k8s.io/v1beta1/nodes"
 
 
 def definitions() -> Path:
@@ -74,6 +75,11 @@ def ready(text: str) -> bool:
     )
 
 
+def measured(text: str) -> bool:
+    """Whether an answer of the metrics API has a node."""
+    return text.startswith("{") and bool(json.loads(text).get("items"))
+
+
 def all_of(profile: str, upstream: bool) -> None:
     cluster = Cluster(profile)
     cluster.apply(json.dumps(RESTRICTED))
@@ -92,5 +98,13 @@ def all_of(profile: str, upstream: bool) -> None:
         f"The Deployments of kube-system were not ready in {profile}",
         READY_SECONDS,
         lambda: ready(cluster.ask("get", "deployments", "--namespace=kube-system", "--output=json", check=False)),
+        pause=1,
+    )
+    if not upstream:
+        cluster.apply(home.manifest("metrics-api"))
+    wait_for(
+        f"There were no metrics of the nodes of {profile}",
+        READY_SECONDS,
+        lambda: measured(cluster.ask("get", "--raw", METRICS, check=False)),
         pause=1,
     )
