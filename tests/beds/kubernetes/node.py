@@ -69,11 +69,29 @@ ARG ROOT
 FROM ${ROOT}
 COPY programs/ /usr/local/bin/
 COPY version.json /
-RUN mkdir -p /etc/cni/net.d
+COPY services.service /etc/systemd/system/
+RUN mkdir -p /etc/cni/net.d && systemctl enable services.service
 ENV container=docker
 STOPSIGNAL SIGRTMIN+3
 EXPOSE 22
 ENTRYPOINT ["/usr/local/bin/entrypoint", "/sbin/init"]
+"""
+# The addresses of Services are minikube's default. What goes to one of them before kube-proxy has a rule for it would
+# leave the node, to whoever answers there, and the API server keeps such a connection for ever. Once a rule has changed
+# the address, this does not match.
+SERVICES = """\
+[Unit]
+Description=Keep connections to Services in the cluster
+Before=containerd.service kubelet.service
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/sbin/iptables --wait --append OUTPUT --destination 10.96.0.0/12 --jump REJECT
+ExecStart=/usr/sbin/iptables --wait --append FORWARD --destination 10.96.0.0/12 --jump REJECT
+
+[Install]
+WantedBy=multi-user.target
 """
 # Into the folder that each node gets a copy of.
 IMPORT = """\
@@ -105,7 +123,7 @@ def root_key(kicbase: Path) -> str:
 def key(root: str, parts: Parts, folders: Iterable[Path], traefik: str) -> str:
     """What goes into the image of the nodes. The folders of programs have names that say all of them."""
     names = sorted(folder.name for folder in folders)
-    code = (PAUSE.read_text(), DOCKERFILE, IMPORT, *sorted(PROGRAMS), Path(images.__file__).read_text())
+    code = (PAUSE.read_text(), DOCKERFILE, SERVICES, IMPORT, *sorted(PROGRAMS), Path(images.__file__).read_text())
     words = "\n".join((root, parts.version, parts.etcd, parts.coredns, parts.pause, traefik, *names, *code))
     return hashlib.sha256(words.encode()).hexdigest()[:12]
 
@@ -166,6 +184,7 @@ def _image(reference: str, root: str, archive: Path, parts: Parts, folders: dict
         release = parts.minikube.version
         about = {"iso_version": release, "kicbase_version": release, "minikube_version": release, "commit": "module"}
         (work / "version.json").write_text(json.dumps(about), encoding="ascii")
+        (work / "services.service").write_text(SERVICES, encoding="ascii")
         base = f"{REPOSITORY}/base:{reference.rsplit(':', 1)[1]}"
         perform(["docker", "build", "--quiet", "--build-arg", f"ROOT={root}", "--tag", base, str(work)], timeout=600)
         pause = work / "pause"
