@@ -51,8 +51,9 @@ def plain(message: str, spec: dict[str, Any], values: dict[str, Any]) -> str:
 def by_spec(spec: dict[str, Any], values: dict[str, Any]) -> list[str]:
     """The sentences of Ansible's own validation, without the values that the spec calls secret."""
     result = ArgumentSpecValidator(spec).validate(values, validate_role_argument_spec=True)
-    # What has no_log is known to the validator only.
-    return [remove_values(plain(each, spec, values), result._no_log_values) for each in result.error_messages]
+    # What has no_log is known to the validator only. A value that is part of a name, such as mlflow, hides nothing.
+    secrets = {each for each in result._no_log_values if not any(each in name for name in spec)}
+    return [remove_values(plain(each, spec, values), secrets) for each in result.error_messages]
 
 
 def by_rules(

@@ -63,6 +63,19 @@ def test_all_faults_are_found(variables: dict, words: list[str]) -> None:
         assert "Hidden" not in sentence
 
 
+def test_a_secret_value_hides_no_name() -> None:
+    spec = {
+        "example_key": {"type": "str", "no_log": True},
+        "example_kind": {"type": "str", "choices": ["one"]},
+        "example_size": {"type": "str", "choices": ["big"]},
+    }
+    found = _input.by_spec(spec, {"example_key": "example", "example_kind": "Hidden-Value", "example_size": "x"})
+    assert "value of example_kind must be one of: one" in found[0]
+    found = _input.by_spec(spec, {"example_key": "Hidden-Value", "example_kind": "Hidden-Value", "example_size": "x"})
+    assert "value of example_kind" in found[0]
+    assert "Hidden-Value" not in found[0]
+
+
 def test_what_follows_from_faults_of_others_is_not_told() -> None:
     variables = {"example_names": ["a"]}
     assert not _input.faults(SPEC, variables, RULES, evaluator(variables), ["another role's fault"])
