@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Callable
 
-from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes_quantity import UNITS, bytes_of, cpus_of
+from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes_quantity import UNITS, amount
 
 KEY = re.compile(r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?", re.ASCII)
 LABEL = re.compile(r"([A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?)?", re.ASCII)
@@ -120,10 +120,6 @@ def constraints(name: str, given: Any) -> Problems:
                 f"{name} has {each}: give topologyKey (such as kubernetes.io/hostname), maxSkew (1 or more) and "
                 f"whenUnsatisfiable ({' or '.join(POLICIES)})."
             )
-
-
-def amount(resource: str, quantity: Any) -> float:
-    return cpus_of(quantity) if resource == "cpu" else bytes_of(quantity)
 
 
 def resources(name: str, given: Any) -> Problems:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from ansible_collections.mlops.mlflow.plugins.module_utils._deployment_plan import digest, merged
 from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes_namespace import LABEL, scoped
 from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes_pod import for_release
+from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes_wait import ready
 
 # The order in which objects are applied. Secrets come from every phase, and go first.
 PHASES = ("data", "jobs", "servers")
@@ -184,11 +185,7 @@ def stuck_pods(pods: list[dict[str, Any]]) -> list[str]:
     return [
         pod["metadata"]["name"]
         for pod in pods
-        if (pod["metadata"].get("ownerReferences") or [{}])[0].get("kind") == "StatefulSet"
-        and not any(
-            condition["type"] == "Ready" and condition["status"] == "True"
-            for condition in pod["status"].get("conditions") or []
-        )
+        if (pod["metadata"].get("ownerReferences") or [{}])[0].get("kind") == "StatefulSet" and not ready(pod)
     ]
 
 

@@ -27,3 +27,8 @@ def cpus_of(quantity: str) -> float:
         return float(text[:-1]) / 1000 if text.endswith("m") else float(text)
     except ValueError:
         return 0.0
+
+
+def amount(resource: str, quantity: str) -> float:
+    """A quantity of a resource, by its name or by that of a quota: processors, else bytes or a number of objects."""
+    return cpus_of(quantity) if resource.endswith("cpu") else float(bytes_of(quantity))

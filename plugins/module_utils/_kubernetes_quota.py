@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes_quantity import bytes_of, cpus_of
+from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes_quantity import amount
 
 # What a quota can count of containers, and where it stands in a container.
 COUNTED = {
@@ -26,13 +26,6 @@ COUNTED = {
 # The name of a workload, how many pods it has, and what is in a pod.
 Pods = list[tuple[str, int, dict[str, Any]]]
 DEFAULTS = {"limits": "default", "requests": "defaultRequest"}
-
-
-def amount(name: str, quantity: Any) -> float:
-    """A quantity of what a quota counts: processors, bytes, or objects."""
-    if name.endswith("cpu"):
-        return cpus_of(quantity)
-    return float(bytes_of(str(quantity)))
 
 
 def pods_of(objects: list[dict[str, Any]], is_new: bool) -> Pods:

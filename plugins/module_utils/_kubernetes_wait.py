@@ -119,10 +119,24 @@ def container_trouble(pod: dict[str, Any]) -> str:
     return ""
 
 
+def ready(pod: dict[str, Any]) -> bool:
+    conditions = (pod.get("status") or {}).get("conditions") or []
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
+def making_room(seen: Seen) -> bool:
+    """Whether pods that were refused are there meanwhile, or may come when others have started or are gone."""
+    pods, spec = newest(seen), seen.workload.get("spec") or {}
+    if seen.workload["kind"] == "Deployment":
+        # While an update has made none of its pods, the newest ones are those that it replaces.
+        pods = [pod for pod in pods if made_of(pod, spec.get("template") or {})]
+    going = any(pod["metadata"].get("deletionTimestamp") for pod in seen.pods)
+    return len(pods) >= spec.get("replicas", 1) or going or not all(ready(pod) for pod in pods)
+
+
 def refused(seen: Seen) -> str:
     """Why the API server refuses the workload's pods; empty where it does not."""
-    if len(newest(seen)) >= (seen.workload.get("spec") or {}).get("replicas", 1):
-        # They were refused for a while, and are there now.
+    if making_room(seen):
         return ""
     name = re.escape(seen.workload["metadata"]["name"])
     for each in reversed(seen.warnings):

@@ -172,11 +172,11 @@ cluster:
       type: list
       elements: str
     quotas:
-      description: The ResourceQuotas of the namespace. None where the user may not see them.
+      description: The ResourceQuotas of the namespace. Empty where the user may not see them.
       type: list
       elements: dict
     limit_ranges:
-      description: The LimitRanges of the namespace. None where the user may not see them.
+      description: The LimitRanges of the namespace. Empty where the user may not see them.
       type: list
       elements: dict
     claims:

@@ -344,10 +344,6 @@ def test_the_hopeless_is_said(seen: wait.Seen, words: list[str]) -> None:
         wait.Seen(STUCK, [pod(NEVER, "2026-01-01T00:00:00Z", "old"), pod({"running": {}}, "2026-01-01T00:01:00Z")]),
         wait.Seen(STUCK, [pod({"waiting": {"reason": "ContainerCreating"}})]),
         wait.Seen(STUCK, [pod({"waiting": {"reason": "CrashLoopBackOff"}}, restartCount=1)]),
-        # Its pods were refused, and are there now.
-        wait.Seen(
-            STUCK, [pod({"running": {}}), pod({"running": {}})], [warning("pods is forbidden: exceeded quota: q")]
-        ),
         # Another workload's.
         wait.Seen(STUCK, [], [warning("pods is forbidden: exceeded quota: q", "postgres", "StatefulSet")]),
     ],
@@ -360,6 +356,36 @@ def of(value: str) -> dict[str, Any]:
     """What a pod and a template have in common, with a variable of the container that differs."""
     container = {"name": "c", "image": "x/y:1", "env": [{"name": "A", "value": value}]}
     return {"containers": [container], "volumes": [{"name": "v", "emptyDir": {}}]}
+
+
+def made(value: str, is_ready: bool = True, **metadata: Any) -> dict[str, Any]:
+    """A pod of one template or the other."""
+    labels = {"pod-template-hash": value}
+    return {
+        "metadata": {"name": f"p-{value}", "creationTimestamp": "2026-01-01T00:00:00Z", "labels": labels, **metadata},
+        "spec": of(value),
+        "status": {"conditions": [{"type": "Ready", "status": str(is_ready)}]},
+    }
+
+
+@pytest.mark.parametrize(
+    ("pods", "is_final"),
+    [
+        # An update that may not make its first pod would wait for ever.
+        ([made("old"), made("old")], True),
+        ([made("new"), made("old")], True),
+        # One that has not started yet, or is about to go, makes room.
+        ([made("new", is_ready=False), made("old")], False),
+        ([made("old"), made("old", deletionTimestamp="2026-01-01T00:01:00Z")], False),
+        # They were refused for a while, and are there now.
+        ([made("new", is_ready=False), made("new")], False),
+        ([], True),
+    ],
+)
+def test_a_quota_is_too_small_when_nothing_makes_room(pods: list[dict[str, Any]], is_final: bool) -> None:
+    workload = {**STUCK, "spec": {"replicas": 2, "template": {"spec": of("new")}}}
+    seen = wait.Seen(workload, pods, [warning("pods is forbidden: exceeded quota: q")])
+    assert ("quota" in wait.hopeless(seen)) == is_final
 
 
 @pytest.mark.parametrize(("template", "word"), [("good", ""), ("bad", "ended 2 times")])
