@@ -146,8 +146,10 @@ def ask(port: int, method: str, path: str, headers: dict, body) -> tuple[int, li
     connection.close()
     if len(text) < 10000:
         text = re.sub(rb"[0-9a-f]{32}", lambda found: b"OLD" if found[0] == RUN.encode() else b"NEW", text)
-    # The date, the gateway's time (but it has to be there), and of a temporary file, its time and name.
-    differing = {"date", "x-mlflow-gateway-duration-ms", *(("last-modified", "etag") if path.endswith(".bin") else ())}
+    # What the second decides, the gateway's time (but it has to be there), and of a temporary file, its time and name.
+    differing = {"date", "expires", "x-mlflow-gateway-duration-ms"}
+    if path.endswith(".bin"):
+        differing |= {"last-modified", "etag"}
     return answer.status, [(name, "" if name in differing else value) for name, value in answer.getheaders()], text
 
 
