@@ -11,9 +11,9 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.mlops.mlflow.plugins.module_utils._input import NotKnown, faults
+from ansible_collections.mlops.mlflow.plugins.module_utils._input import NotKnown, fault, faults
 
-# The fact in which faults are collected; None while nobody collects.
+# The fact in which faults are collected, each with its role and options; None while nobody collects.
 COLLECTED = "input_faults"
 
 
@@ -33,19 +33,16 @@ class ActionModule(ActionBase):
             }
         )
         collected = variables.get(COLLECTED) if arguments["collect"] != "begin" else []
-        found = [*(collected or []), *arguments["found"]]
-        found += faults(
-            self._spec(arguments["entry_point"], variables),
-            variables,
-            variables.get(arguments["rules"] or "", []),
-            self._evaluate,
-            found,
-        )
+        role = os.path.basename(variables.get("role_path", ""))
+        spec = self._spec(arguments["entry_point"], variables)
+        found = [*(collected or []), *(fault(role, each, spec) for each in arguments["found"])]
+        rules = variables.get(arguments["rules"] or "", [])
+        found += faults(role, spec, variables, rules, self._evaluate, found)
         result["changed"] = False
         if collected is None or arguments["collect"] == "end":
             result["ansible_facts"] = {COLLECTED: None}
             if found:
-                return {**result, "failed": True, "msg": "\n".join(found), "faults": found}
+                return {**result, "failed": True, "msg": "\n".join(each["message"] for each in found), "faults": found}
             return result
         return {**result, "ansible_facts": {COLLECTED: found}}
 

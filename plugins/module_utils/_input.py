@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -20,6 +20,8 @@ TYPE = re.compile(
 )
 # Where the option is one of another option's.
 PLACE = re.compile(r" found in '([^']+)'")
+# A variable that has the value of another one, and nothing else.
+HANDED_ON = re.compile(r"\s*\{\{\s*(\w+)\s*(\|\s*default\([^()]*\)\s*)?\}\}\s*")
 
 
 class NotKnown(Exception):
@@ -34,6 +36,12 @@ def named_in(text: str, names: Iterable[str]) -> bool:
     """Whether a text has one of the variables in it, as a whole word."""
     words = set(re.findall(r"\w+", text))
     return any(name in words for name in names)
+
+
+def origin(name: str, variables: Mapping[str, Any]) -> str:
+    """The variable that a user sets where an option has just its value."""
+    found = HANDED_ON.fullmatch(text) if isinstance(text := variables.get(name), str) else None
+    return origin(found[1], variables) if found and found[1] not in (name, "") and found[1] in variables else name
 
 
 def plain(message: str, spec: dict[str, Any], values: dict[str, Any]) -> str:
@@ -77,12 +85,31 @@ def by_rules(
     return found
 
 
+def fault(role: str, message: str, names: Container[str]) -> dict[str, Any]:
+    """A sentence of ours, with the role and the option that it is about: the first that it names."""
+    return {"role": role, "message": message, "options": named(message, names)[:1]}
+
+
+def named(message: str, names: Container[str]) -> list[str]:
+    return [word for word in re.findall(r"\w+", message) if word in names]
+
+
 def faults(
-    spec: dict[str, Any], variables: dict[str, Any], rules: list[dict[str, str]], evaluate: Evaluate, earlier: list[str]
-) -> list[str]:
-    """All that is wrong; what other roles found is known already, and has consequences here."""
-    values, known = {}, dict(spec)
-    for name in spec:
+    role: str,
+    spec: dict[str, Any],
+    variables: dict[str, Any],
+    rules: list[dict[str, str]],
+    evaluate: Evaluate,
+    earlier: list[dict[str, Any]],
+) -> list[dict[str, Any]]:
+    """All that is wrong with the input of a role.
+
+    What other roles found is known already: it has consequences here, and the same option is not told twice.
+    """
+    told = {name for each in earlier for name in each["options"]}
+    origins = {name: origin(name, variables) for name in spec}
+    values, known = {}, {name: option for name, option in spec.items() if origins[name] not in told}
+    for name in list(known):
         if name in variables:
             try:
                 values[name] = evaluate(variables[name])
@@ -90,6 +117,18 @@ def faults(
                 if not earlier:
                     raise
                 del known[name]
-    found = by_spec(known, values)
-    wrong = [name for name in spec if named_in(" ".join(found), [name])]
-    return found + by_rules(rules, evaluate, wrong, bool(earlier or found))
+    names = {*origins.values()}
+    # A sentence of Ansible's has the name anywhere, and can have several.
+    found = [
+        {"role": role, "message": each, "options": named(each, names)}
+        for each in (renamed(each, origins) for each in by_spec(known, values))
+    ]
+    told.update(name for each in found for name in each["options"])
+    wrong = [name for name in spec if origins[name] in told]
+    sentences = by_rules(rules, evaluate, wrong, bool(earlier or found))
+    return found + [fault(role, renamed(each, origins), names) for each in sentences]
+
+
+def renamed(message: str, origins: dict[str, str]) -> str:
+    """A sentence with the names that users set."""
+    return re.sub(r"\w+", lambda word: origins.get(word[0], word[0]), message)

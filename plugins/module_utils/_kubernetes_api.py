@@ -12,6 +12,8 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.mlops.mlflow.plugins.module_utils._text import one_line
+
 try:
     import urllib3
     import yaml
@@ -97,12 +99,6 @@ def choose_context(contexts: list[dict[str, Any]], wanted: str) -> dict[str, Any
         f"kubernetes_context is not given, and {'several contexts are' if local else 'no context is'} minikube's: "
         f"say which one of {names} to deploy to with -e kubernetes_context=NAME."
     )
-
-
-def one_line(error: object, limit: int = 200) -> str:
-    """Any text as one line of a bearable length."""
-    text = " ".join(str(error).split())
-    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.mlops.mlflow.plugins.module_utils import _kubernetes_namespace
-from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes_api import Cluster, ClusterError, one_line
+from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes_api import Cluster, ClusterError
 from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes_quantity import bytes_of, cpus_of
+from ansible_collections.mlops.mlflow.plugins.module_utils._text import one_line
 
 LABEL = _kubernetes_namespace.LABEL
 GENERAL = "kubernetes_storage_class"

@@ -8,10 +8,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.mlops.mlflow.plugins.module_utils._deployment_plan import merged
-from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes_api import Cluster
+
+# Filters are made of this file too, and each process that uses one would import the whole client.
+if TYPE_CHECKING:
+    from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes_api import Cluster
 
 LABEL = "mlops.mlflow.deployment"
 # What Kubernetes makes in each namespace by itself, and what says something about other objects and goes with them.

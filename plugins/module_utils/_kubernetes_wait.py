@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes_api import one_line
+from ansible_collections.mlops.mlflow.plugins.module_utils._text import one_line
 
 IMAGE = ("ErrImageNeverPull", "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageInspect")
 CONFIGURATION = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")

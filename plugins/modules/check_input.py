@@ -15,8 +15,9 @@ description:
     sentences at once.
   - Several roles collect what is wrong in the fact C(input_faults). The first check has O(collect=begin), and the last
     one O(collect=end), which fails with all that was found. Where nobody collects, a check fails by itself.
-  - An option that is wrong by itself is not judged by rules. A rule that cannot be evaluated because of something else
-    that is wrong is left out.
+  - An option that is wrong by itself is not judged by rules. An option that only has the value of another variable goes
+    by the name of that variable, and what one role has told of it another does not tell again. A rule that cannot be
+    evaluated because of something else that is wrong is left out.
 version_added: 0.2.0
 author:
   - the mlops.mlflow contributors (@mlops)
@@ -64,8 +65,22 @@ EXAMPLES = r"""
 
 RETURN = r"""
 faults:
-  description: The sentences.
+  description: What is wrong.
   returned: when the check fails
   type: list
-  elements: str
+  elements: dict
+  contains:
+    message:
+      description: The sentence for the user.
+      type: str
+      returned: always
+    options:
+      description: The options of the role that it names.
+      type: list
+      elements: str
+      returned: always
+    role:
+      description: The role whose input it is about, without the collection's name.
+      type: str
+      returned: always
 """

@@ -274,6 +274,10 @@ CASES = [
     Case({"mlflow_server_accept": ["schema_emptied"]}, ["mlflow_server_accept", "'schema_emptied'", "schema-emptied"]),
     Case({"mlflow_server_accept": ["schema-foreign"]}, ["mlflow_server_accept", "schema-foreign", "never"]),
     Case("mlflow_server_schema=force", ["mlflow_server_schema", "force", "upgrade"]),
+    Case(
+        {"mlflow_server_schema_lock_timeout": -1, "mlflow_server_schema_blocked_timeout": 0},
+        ["mlflow_server_schema_lock_timeout is -1", "mlflow_server_schema_blocked_timeout is 0"],
+    ),
     Case("mlflow_server_source=checkouts/mlflow", ["mlflow_server_source", "checkouts/mlflow", "absolute"], "local"),
     Case("mlflow_server_source=/nonexistent/mlflow", ["mlflow_server_source", "/nonexistent/mlflow"], "local"),
     Case(

@@ -35,8 +35,13 @@ def arguments(words: list[str]) -> list[Stage]:
     return [stage for stage in STAGES if stage.name in given.stages]
 
 
-def perform(stage: Stage) -> Counts:
+def perform(stage: Stage, elapsed_seconds: float) -> Counts:
     try:
+        refusal = stage.out_of_time(elapsed_seconds)
+        if refusal:
+            counts = Counts()
+            counts.skip(refusal)
+            return counts
         return stage.run()
     except StageFailed as failure:
         return Counts(failed=1, notes=[str(failure)])
@@ -59,6 +64,7 @@ def main(words: list[str]) -> int:
     # A runner that is told to end takes what it started with it.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     results: list[tuple[Stage, Counts, float]] = []
+    begun, is_named = time.monotonic(), bool(words)
     if any(stage.name == "clean" for stage in stages):
         note_leftovers()
     try:
@@ -68,7 +74,8 @@ def main(words: list[str]) -> int:
                 continue
             print(f"\n=== {stage.name}: {stage.meaning}", flush=True)
             started = time.monotonic()
-            counts = perform(stage)
+            # Stages that were named have all the time that they need.
+            counts = perform(stage, 0 if is_named else started - begun)
             seconds = time.monotonic() - started
             results.append((stage, counts, seconds))
             outcome = "failed" if counts.failed else "passed" if counts.passed else "skipped"

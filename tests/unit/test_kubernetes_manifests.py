@@ -112,7 +112,11 @@ CASES: dict[str, dict[str, Any]] = {
     "open ingress": {"mlflow_server_ingress": {"host": "mlflow.example.com"}},
     "autoscaling": {"mlflow_server_autoscaling": {"max_replicas": 4, "cpu_percent": 70}, "mlflow_server_workers": 1},
     "many workers": {"mlflow_server_workers": 8},
-    "adopting": {"mlflow_server_adopt_destination": True},
+    "adopting": {
+        "mlflow_server_adopt_destination": True,
+        "mlflow_server_schema_dump_enabled": False,
+        "mlflow_server_schema_blocked_timeout": 600,
+    },
     "minio": {"object_store": "minio", "mlflow_server_resources": {"requests": {"cpu": "1"}}},
 }
 OLDEST = (1, 29)
@@ -210,9 +214,10 @@ def test_servers_have_no_password_of_the_owner(plans) -> None:
 
 def test_only_who_is_told_to_adopts_a_destination(plans) -> None:
     words = {name: plan["jobs"][0]["spec"]["template"]["spec"]["containers"][0]["args"] for name, plan in plans.items()}
-    usual = ["schema", "--mode", "initialize", "--wait", "60"]
+    usual = ["schema", "--mode", "initialize", "--lock-timeout=300", "--blocked-timeout=30", "--wait", "60"]
     assert "--accept=schema-emptied" in words.pop("accepting")
-    assert words.pop("adopting") == [*usual[:3], "--adopt-destination", *usual[3:]]
+    chosen = ["--adopt-destination", "--skip-dump", "--lock-timeout=300", "--blocked-timeout=600"]
+    assert words.pop("adopting") == [*usual[:3], *chosen, *usual[5:]]
     assert all(each == usual for each in words.values())
     # A second time in a row nothing differs, and the step is there already: it is to be done because it is asked for.
     assert {name: plan["asked"] for name, plan in plans.items() if plan["asked"]} == {"adopting": ["mlflow_server"]}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runner import docker, stages, versions
+from tests.runner import docker, main, stages, versions
 
 
 @pytest.fixture
@@ -81,3 +81,29 @@ def test_what_a_run_met_is_told_in_a_line() -> None:
 
 def test_an_engine_that_tells_nothing_of_its_parts_is_no_fault() -> None:
     assert versions.of_engine({"Components": None}) == {}
+
+
+@pytest.mark.parametrize(
+    ("minutes", "elapsed_seconds", "is_there_time"),
+    [
+        (0, 24 * 3600, True),
+        (20, 0, True),
+        (20, 65 * 60, True),
+        (20, 66 * 60, False),
+        (45, 40 * 60, True),
+        (45, 41 * 60, False),
+        (100, 0, False),
+    ],
+)
+def test_a_stage_that_takes_long_needs_time_to_be_left(minutes: int, elapsed_seconds: int, is_there_time: bool) -> None:
+    stage = stages.Stage("long", "takes long", stages.clean, minutes=lambda: minutes)
+    refusal = stage.out_of_time(elapsed_seconds)
+    assert bool(refusal) is not is_there_time
+    if refusal:
+        assert f"{minutes} minutes" in refusal
+        assert refusal.endswith("make test STAGES=long")
+
+
+def test_a_stage_without_time_is_counted_as_skipped() -> None:
+    counts = main.perform(stages.Stage("long", "takes long", stages.clean, minutes=lambda: 20), 4000)
+    assert (counts.passed, counts.failed, counts.skipped) == (0, 0, 1)

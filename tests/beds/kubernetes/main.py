@@ -32,6 +32,7 @@ def arguments(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bed", description=__doc__, allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("check", help=f"whether a bed can be here; ends with {REFUSED} and the reason if not")
+    commands.add_parser("cached", help=f"whether `up` has nothing to compile; ends with {NOT_UP} if it has")
     commands.add_parser("up", help="provide what a cluster is started with, and print it as variables of role minikube")
     commands.add_parser("variables", help="print these variables again, as JSON")
     commands.add_parser("env", help="print the variables of a shell by which minikube and kubectl find the clusters")
@@ -59,6 +60,17 @@ def _check(given: argparse.Namespace) -> int:
     go_programs.check(go_programs.PROGRAMS.values())
     print("A bed can be here, from programs that are built.")
     return 0
+
+
+def _cached(given: argparse.Namespace) -> int:
+    if checks.upstream_answers():
+        return 0
+    go = go_programs.check(go_programs.PROGRAMS.values())
+    programs = parts(version_of(given.version), minikube_files(go)).programs
+    lacking = [name for name in go_programs.OF_KUBERNETES if not go_programs.is_built(programs[name], go)]
+    if lacking:
+        print(f"To be compiled: {', '.join(lacking)}")
+    return NOT_UP if lacking else 0
 
 
 def _up(given: argparse.Namespace) -> int:
@@ -138,6 +150,7 @@ def _down(_given: argparse.Namespace) -> int:
 
 COMMANDS = {
     "check": _check,
+    "cached": _cached,
     "up": _up,
     "variables": _variables,
     "env": _env,

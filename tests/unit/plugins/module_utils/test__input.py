@@ -17,6 +17,7 @@ SPEC = {
 PORT = {"that": "1 <= example_port <= 65535", "msg": "example_port is wrong: give 1 to 65535."}
 NAMES = {"that": "len(example_names) > 0", "msg": "example_names is empty: give one."}
 RULES = [PORT, NAMES]
+ANOTHERS = {"role": "other", "message": "other_size is 0: give 1.", "options": ["other_size"]}
 
 
 def evaluator(variables: dict):
@@ -56,7 +57,9 @@ def evaluator(variables: dict):
     ],
 )
 def test_all_faults_are_found(variables: dict, words: list[str]) -> None:
-    found = _input.faults(SPEC, variables, RULES, evaluator(variables), [])
+    faults = _input.faults("example", SPEC, variables, RULES, evaluator(variables), [])
+    assert all(each["role"] == "example" and each["options"] for each in faults)
+    found = [each["message"] for each in faults]
     assert len(found) == len(words), found
     for sentence, word in zip(found, words):
         assert word in sentence
@@ -78,12 +81,57 @@ def test_a_secret_value_hides_no_name() -> None:
 
 def test_what_follows_from_faults_of_others_is_not_told() -> None:
     variables = {"example_names": ["a"]}
-    assert not _input.faults(SPEC, variables, RULES, evaluator(variables), ["another role's fault"])
+    assert not _input.faults("example", SPEC, variables, RULES, evaluator(variables), [ANOTHERS])
     spec = {**SPEC, "example_port": {"type": "int", "required": True}}
     handed_on = {**variables, "example_port": "not_there + 1"}
-    assert not _input.faults(spec, handed_on, RULES, evaluator(variables), ["another role's fault"])
+    assert not _input.faults("example", spec, handed_on, RULES, evaluator(variables), [ANOTHERS])
     with pytest.raises(_input.NotKnown):
-        _input.faults(SPEC, variables, RULES, evaluator(variables), [])
+        _input.faults("example", SPEC, variables, RULES, evaluator(variables), [])
+
+
+HANDED_ON = {
+    "example_kind": "{{ store | default('one') }}",
+    "store": "three",
+    "example_names": ["a"],
+    "example_port": 1,
+}
+
+
+def test_an_option_goes_by_the_name_of_the_variable_that_it_has_its_value_from() -> None:
+    def evaluate(expression):
+        return "three" if expression == HANDED_ON["example_kind"] else evaluator(HANDED_ON)(expression)
+
+    (found,) = _input.faults("example", SPEC, HANDED_ON, RULES, evaluate, [])
+    assert found["message"].startswith("value of store must be one of: one, two, got: three")
+    assert found["options"] == ["store"]
+    # And nobody tells it again.
+    assert not _input.faults("example", SPEC, HANDED_ON, RULES, evaluate, [found])
+    assert not _input.faults("other", {"store": {"type": "str", "choices": ["one"]}}, HANDED_ON, [], evaluate, [found])
+    (again,) = _input.faults("example", SPEC, HANDED_ON, RULES, evaluate, [ANOTHERS])
+    assert again == found
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        ("{{ store | default('one') }}", "store"),
+        ("{{store}}", "store"),
+        ("{{ second }}", "store"),
+        ("{{ store ~ 'x' }}", "option"),
+        ("{{ not_there }}", "option"),
+        ("store", "option"),
+        (3, "option"),
+    ],
+)
+def test_origin(value, name: str) -> None:
+    assert _input.origin("option", {"option": value, "store": "x", "second": "{{ store }}"}) == name
+
+
+def test_a_sentence_of_a_rule_is_about_the_first_option_that_it_names() -> None:
+    variables = {"example_port": 1, "example_names": ["a"]}
+    rule = {"that": "1 > 2", "msg": "example_port is 1, and example_names has a: give another port."}
+    (found,) = _input.faults("example", SPEC, variables, [rule], evaluator(variables), [])
+    assert found == {"role": "example", "message": rule["msg"], "options": ["example_port"]}
 
 
 @pytest.mark.parametrize(
