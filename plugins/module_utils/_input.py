@@ -41,7 +41,7 @@ def named_in(text: str, names: Iterable[str]) -> bool:
 def origin(name: str, variables: Mapping[str, Any]) -> str:
     """The variable that a user sets where an option has just its value."""
     found = HANDED_ON.fullmatch(text) if isinstance(text := variables.get(name), str) else None
-    return origin(found[1], variables) if found and found[1] not in (name, "") and found[1] in variables else name
+    return origin(found[1], variables) if found and found[1] != name and found[1] in variables else name
 
 
 def plain(message: str, spec: dict[str, Any], values: dict[str, Any]) -> str:
