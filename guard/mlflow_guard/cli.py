@@ -54,6 +54,23 @@ def parser() -> argparse.ArgumentParser:
     )
     schema.add_argument("--dry-run", action="store_true", help="say what would be done")
     schema.add_argument(
+        "--skip-store", action="store_true", help="look at the databases only; for a dry run and nothing else"
+    )
+    schema.add_argument(
+        "--servers",
+        type=int,
+        default=0,
+        metavar="COUNT",
+        help="how many servers there will be, for the count of connections (that of the configuration)",
+    )
+    schema.add_argument(
+        "--max-connections",
+        type=int,
+        default=0,
+        metavar="COUNT",
+        help="how many connections all servers together may open (that of the configuration)",
+    )
+    schema.add_argument(
         "--adopt-destination",
         action="store_true",
         help="make the configured destination this database's, whatever marker it carries",
@@ -129,7 +146,9 @@ def _schema(config, arguments, answer):
         arguments.skip_dump,
         arguments.lock_timeout,
         arguments.blocked_timeout,
+        arguments.skip_store,
     )
+    plan.require_sound(options)
     end = time.monotonic() + arguments.wait
     while True:
         try:

@@ -29,6 +29,7 @@ class ActionModule(ActionBase):
                 "entry_point": {"type": "str"},
                 "rules": {"type": "str"},
                 "found": {"type": "list", "elements": "str", "default": []},
+                "warnings": {"type": "list", "elements": "str", "default": []},
                 "collect": {"type": "str", "choices": ["begin", "go_on", "end"], "default": "go_on"},
             }
         )
@@ -39,6 +40,8 @@ class ActionModule(ActionBase):
         rules = variables.get(arguments["rules"] or "", [])
         found += faults(role, spec, variables, rules, self._evaluate, found)
         result["changed"] = False
+        if arguments["warnings"]:
+            result["warnings"] = arguments["warnings"]
         if collected is None or arguments["collect"] == "end":
             result["ansible_facts"] = {COLLECTED: None}
             if found:

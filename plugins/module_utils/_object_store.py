@@ -7,12 +7,11 @@
 
 from __future__ import annotations
 
-import json
 import re
-import ssl
 from typing import Any
 from urllib.parse import urlsplit
 
+from ansible_collections.mlops.mlflow.plugins.module_utils._certificates import certificate_fault
 from ansible_collections.mlops.mlflow.plugins.module_utils._codes import current, with_code
 
 # What only an external store has, with the value that means that it is not given.
@@ -25,8 +24,6 @@ EXTERNAL_ONLY = {
     "prefix": "",
     "addressing_style": "auto",
 }
-# Where the stores of a deployment answer, in its own networks; as in role object_store.
-OWN_ENDPOINTS = ("http://seaweedfs:8333", "http://minio:9000")
 ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
 PREFIX = re.compile(r"[A-Za-z0-9!_.*'()=@,:+-]+(/[A-Za-z0-9!_.*'()=@,:+-]+)*")
 # The rights by what the guard does when it fails.
@@ -98,23 +95,8 @@ def place_problems(given: dict[str, Any]) -> list[str]:
 
 def certificate_problem(path: str, text: str) -> str:
     """Why the text of a file is not a list of certificates; empty where it is one."""
-    start = f"object_store_ca_file is '{path}', "
-    if "PRIVATE KEY-----" in text:
-        return f"{start}which holds a private key: give the certificates of the authority only."
-    if "-----BEGIN CERTIFICATE-----" not in text:
-        return f"{start}which holds no certificate in PEM format (-----BEGIN CERTIFICATE-----): give one that does."
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    try:
-        context.load_verify_locations(cadata=text)
-    except (ssl.SSLError, ValueError) as error:
-        reason = getattr(error, "reason", None) or str(error)
-        return f"{start}in which a certificate cannot be read ({reason}): give the file as the authority made it."
-    return ""
-
-
-def explain(findings: list[dict[str, Any]], given: dict[str, Any]) -> list[str]:
-    """What the guard found, in sentences with the variables of this collection."""
-    return [sentence(each, given) for each in findings if each.get("severity") == "error"]
+    fault = certificate_fault(text)
+    return f"object_store_ca_file is '{path}', {fault}" if fault else ""
 
 
 def sentence(finding: dict[str, Any], given: dict[str, Any]) -> str:
@@ -203,25 +185,3 @@ KNOWN = {
     "store-credentials-missing": about_no_key,
     "store-unreachable": about_address,
 }
-
-
-def parsed(text: str) -> dict[str, Any]:
-    """A record's content; one that cannot be read says nothing, and is no reason to keep a deployment."""
-    try:
-        content = json.loads(text)
-    except ValueError:
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-def left_alone(records: list[str]) -> list[str]:
-    """The external stores of deployments, by the arguments that each has applied last."""
-    places = []
-    for text in records:
-        environment = (parsed(text).get("state") or {}).get("environment") or {}
-        place, endpoint = (
-            str(environment.get(name) or "") for name in ("MLFLOW_ARTIFACTS_DESTINATION", "MLFLOW_S3_ENDPOINT_URL")
-        )
-        if place.startswith("s3://") and endpoint not in OWN_ENDPOINTS:
-            places.append(f"{place} at {endpoint}" if endpoint else place)
-    return places

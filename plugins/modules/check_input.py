@@ -45,6 +45,11 @@ options:
     type: list
     elements: str
     default: []
+  warnings:
+    description: Sentences of what is no fault, and ought to be known.
+    type: list
+    elements: str
+    default: []
   collect:
     description: Whether this is the first check of several, or the last, or any other.
     type: str

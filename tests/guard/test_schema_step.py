@@ -48,6 +48,29 @@ def test_an_empty_database_is_initialised_once(deploy, cluster):
     assert deployment.dump() == before
 
 
+def test_without_the_store_it_looks_at_the_databases_only(deploy):
+    """Before anything is deployed there may be no store yet: a destination that cannot be opened does not matter."""
+    deployment = deploy()
+    deployment.config["artifacts"]["destination"] = "/nowhere/at/all"
+    assert deployment.run("schema", "--mode", "initialize", "--dry-run").errors() == {"destination-missing"}
+    answer = deployment.run("schema", "--mode", "initialize", "--dry-run", "--skip-store")
+    assert (answer.code, answer.codes) == (0, set()), answer.document
+    assert answer.document["planned"] == ["initialize backend_store", "grant rights in backend_store"]
+    refused = deployment.run("schema", "--dry-run", "--skip-store")
+    assert (refused.code, refused.errors()) == (3, {"schema-empty", "destination-unrecorded"})
+    usage = deployment.run("schema", "--mode", "initialize", "--skip-store")
+    assert (usage.code, usage.document["status"], usage.errors()) == (2, "usage", {"configuration"})
+    assert "--dry-run" in usage.finding("configuration")["message"]
+    assert usage.document["changed"] is False
+
+
+def test_without_the_store_a_database_at_head_is_fine(ready):
+    ready.config["artifacts"]["destination"] = "/nowhere/at/all"
+    for mode in ("refuse", "initialize", "upgrade"):
+        answer = ready.run("schema", "--mode", mode, "--dry-run", "--skip-store")
+        assert (answer.code, answer.codes, answer.document["planned"]) == (0, set(), []), answer.document
+
+
 def test_the_servers_role_may_work_with_rows_and_nothing_else(deploy, cluster):
     deployment = deploy()
     assert deployment.run("schema", "--mode", "initialize").code == 0

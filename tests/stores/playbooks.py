@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +36,13 @@ class Played:
 
 @dataclass
 class Deployment:
-    """One deployment: its name, the folder for its files and secrets, and its port."""
+    """One deployment: its name, the folder for its files and secrets, its port, and what each run of it is told."""
 
     name: str
     folder: Path
     port: int
+    playbook: str = "single-az.yml"
+    common: dict[str, Any] = field(default_factory=lambda: {"object_store": "external"})
 
     @property
     def url(self) -> str:
@@ -50,7 +52,7 @@ class Deployment:
     def home(self) -> Path:
         return self.folder / "home" / self.name
 
-    def _play(self, playbook: str, **variables: Any) -> Played:
+    def _play(self, playbook: str, *options: str, **variables: Any) -> Played:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "MLFLOW_"))}
         environment = {
             **kept,
@@ -63,6 +65,7 @@ class Deployment:
             "ANSIBLE_CALLBACK_FORMAT_PRETTY": "false",
         }
         command = ["ansible-playbook", str(ROOT / "playbooks" / playbook), "--extra-vars", json.dumps(variables)]
+        command += options
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1200, check=False)
         return Played(done.stdout + done.stderr, done.returncode)
 
@@ -72,15 +75,9 @@ class Deployment:
             "deployment_secrets_root": str(self.folder / "secrets"),
         }
 
-    def deploy(self, **variables: Any) -> Played:
-        return self._play(
-            "single-az.yml",
-            **self._roots(),
-            deployment_name=self.name,
-            deployment_public_port=self.port,
-            object_store="external",
-            **variables,
-        )
+    def deploy(self, *options: str, **variables: Any) -> Played:
+        known = {**self._roots(), "deployment_name": self.name, "deployment_public_port": self.port}
+        return self._play(self.playbook, *options, **{**known, **self.common, **variables})
 
     def verify(self) -> Played:
         return self._play("verify.yml", mlflow_tracking_uri=self.url)

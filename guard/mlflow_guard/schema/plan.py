@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 
 from mlflow_guard.answer import Answer, Problem, finding
-from mlflow_guard.config import Config, Database, Login
+from mlflow_guard.config import Config, Database, Login, wrong
 from mlflow_guard.inspect import fingerprint, rights, store
 from mlflow_guard.inspect.inspection import Seen, general_findings, look, opened, state_finding
 from mlflow_guard.inspect.schema_state import AT_HEAD, EMPTY, OLDER, some
@@ -26,6 +26,14 @@ class Options:
     skip_dump: bool = False
     lock_seconds: float = 300
     blocked_seconds: float = 30
+    skip_store: bool = False
+
+
+def require_sound(options: Options) -> None:
+    """Options that go together: a step that changes something must know the destination."""
+    if options.skip_store and not options.dry_run:
+        found = "it is given without --dry-run, and a schema step that may change something has to see the destination"
+        raise wrong("--skip-store", found, "add --dry-run, or leave --skip-store out")
 
 
 @dataclass
@@ -163,6 +171,12 @@ def _plan_fingerprint(
     config: Config, record: fingerprint.Record | None, plan: Plan, options: Options, answer: Answer
 ) -> None:
     """Compare the destination's marker with the record and decide what to write."""
+    if options.skip_store:
+        # Without a look at the destination only a missing record can be told, and nothing decided.
+        if record is None and options.mode == "refuse" and not options.adopt:
+            for each in fingerprint.compare(config, record, None):
+                answer.add(each)
+        return
     destination = store.open_destination(config.artifacts)
     if destination is None:
         answer.add(

@@ -4,15 +4,12 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
-import yaml
 from ansible_collections.mlops.mlflow.plugins.module_utils import _object_store as store
 from ansible_collections.mlops.mlflow.plugins.module_utils._guard_codes import GUARD_CODES
+from ansible_collections.mlops.mlflow.plugins.module_utils._guard_reasons import explain
 
 from tests.stores.authority import Authority
-from tests.unit.test_role_contract import ROOT
 
 GIVEN = {
     "bucket": "models",
@@ -172,9 +169,9 @@ FOUND = {
 def test_findings_name_the_variable(name: str) -> None:
     code, found, changes, words = FOUND[name]
     finding = {"code": code, "severity": "error", "found": found, "message": "not this"}
-    (sentence,) = store.explain([finding, {**finding, "severity": "warning"}], {**GIVEN, **changes})
+    (sentence,) = explain([finding, {**finding, "severity": "warning"}], {**GIVEN, **changes}, {})
     # An answer of an earlier release is understood as well.
-    assert store.explain([{**finding, "code": code.replace("-", "_")}], {**GIVEN, **changes}) == [sentence]
+    assert explain([{**finding, "code": code.replace("-", "_")}], {**GIVEN, **changes}, {}) == [sentence]
     assert sentence.endswith(f" [{code}].")
     assert code in GUARD_CODES
     assert [word for word in words if word not in sentence] == [], sentence
@@ -184,26 +181,10 @@ def test_findings_name_the_variable(name: str) -> None:
 
 def test_other_findings_stay_as_they_are() -> None:
     finding = {"code": "not-at-head", "severity": "error", "found": "x", "message": "backend: x; do y."}
-    assert store.explain([finding], {}) == ["backend: x; do y [not-at-head]."]
-    assert store.explain([{**finding, "code": "not_at_head"}], {}) == ["backend: x; do y [not-at-head]."]
-    assert store.explain([{"severity": "error", "message": "backend: x; do y."}], {}) == ["backend: x; do y."]
+    assert explain([finding], {}, {}) == ["backend: x; do y [not-at-head]."]
+    assert explain([{**finding, "code": "not_at_head"}], {}, {}) == ["backend: x; do y [not-at-head]."]
+    assert explain([{"severity": "error", "message": "backend: x; do y."}], {}, {}) == ["backend: x; do y."]
 
 
 def test_only_codes_that_exist_are_explained() -> None:
     assert set(store.KNOWN) | set(store.PLAIN) <= set(GUARD_CODES)
-
-
-def test_what_is_left_alone_is_named() -> None:
-    def kept(**environment: str) -> str:
-        return json.dumps({"format": 1, "state": {"environment": environment}})
-
-    here = kept(MLFLOW_ARTIFACTS_DESTINATION="s3://a", MLFLOW_S3_ENDPOINT_URL="http://minio:9000")
-    there = kept(MLFLOW_ARTIFACTS_DESTINATION="s3://b/c", MLFLOW_S3_ENDPOINT_URL="https://s3.example.com")
-    aws = kept(MLFLOW_ARTIFACTS_DESTINATION="s3://d")
-    texts = ["", "no JSON", "[]", here, there, aws, kept(MLFLOW_ARTIFACTS_DESTINATION="/mlartifacts")]
-    assert store.left_alone(texts) == ["s3://b/c at https://s3.example.com", "s3://d"]
-
-
-def test_own_endpoints_are_those_of_the_role() -> None:
-    variables = yaml.safe_load((ROOT / "roles/object_store/vars/main.yml").read_text(encoding="utf-8"))
-    assert set(variables["__object_store_endpoints"].values()) == set(store.OWN_ENDPOINTS)

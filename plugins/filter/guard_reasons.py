@@ -5,31 +5,36 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-name: object_store_reasons
-short_description: Say with the collection's variables what the guard found at an object store
+name: guard_reasons
+short_description: Say with the collection's variables what the guard found
 description:
-  - The guard knows nothing of the variables of the roles; what it finds at a store follows from one of them.
+  - The guard knows nothing of the variables of the roles; what it finds at a store or a
+    database of somebody else follows from one of them.
   - It is made for the role P(mlops.mlflow.mlflow_server#role).
 version_added: 0.2.0
 author:
   - the mlops.mlflow contributors (@mlops)
-positional: _input, given
+positional: _input, store, database
 options:
   _input:
     description: The findings of the guard.
     type: list
     elements: dict
     required: true
-  given:
+  store:
     description: The connection to the store, as the servers get it.
     type: dict
     required: true
+  database:
+    description: The connection to the database, as the servers get it.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
 - name: Say what was found
   ansible.builtin.debug:
-    msg: "{{ answer.findings | mlops.mlflow.object_store_reasons({'bucket': 'mlflow'}) | join(' ') }}"
+    msg: "{{ answer.findings | mlops.mlflow.guard_reasons({'bucket': 'mlflow'}) | join(' ') }}"
 """
 
 RETURN = r"""
@@ -41,15 +46,17 @@ _value:
 
 from typing import Any
 
-from ansible_collections.mlops.mlflow.plugins.module_utils import _object_store
+from ansible_collections.mlops.mlflow.plugins.module_utils import _guard_reasons
 
 
-def object_store_reasons(findings: list[dict[str, Any]], given: dict[str, Any]) -> list[str]:
-    return _object_store.explain(findings, given)
+def guard_reasons(
+    findings: list[dict[str, Any]], store: dict[str, Any], database: dict[str, Any] | None = None
+) -> list[str]:
+    return _guard_reasons.explain(findings, store, database or {})
 
 
 class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict[str, Any]:
-        return {"object_store_reasons": object_store_reasons}
+        return {"guard_reasons": guard_reasons}

@@ -5,10 +5,10 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-name: object_store_left_alone
-short_description: Name the external object stores of deployments that are taken away
+name: left_elsewhere
+short_description: Say what stays in stores and databases of somebody else when deployments are taken away
 description:
-  - Reads what deployments keep of themselves and says where the artifacts are of which nothing is deleted.
+  - Reads what deployments keep of themselves and says where the artifacts and runs are of which nothing is deleted.
   - It is made for the role P(mlops.mlflow.deployment#role).
 version_added: 0.2.0
 author:
@@ -25,27 +25,27 @@ options:
 EXAMPLES = r"""
 - name: Say what is left alone
   ansible.builtin.debug:
-    msg: "{{ ['{}'] | mlops.mlflow.object_store_left_alone }}"
+    msg: "{{ ['{}'] | mlops.mlflow.left_elsewhere }}"
 """
 
 RETURN = r"""
 _value:
-  description: A place for each deployment that has one.
+  description: A sentence about stores and one about databases, where deployments have such.
   type: list
   elements: str
 """
 
 from typing import Any
 
-from ansible_collections.mlops.mlflow.plugins.module_utils import _object_store
+from ansible_collections.mlops.mlflow.plugins.module_utils import _left_elsewhere
 
 
-def object_store_left_alone(records: list[str]) -> list[str]:
-    return _object_store.left_alone(records)
+def left_elsewhere(records: list[str]) -> list[str]:
+    return _left_elsewhere.sentences(records)
 
 
 class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict[str, Any]:
-        return {"object_store_left_alone": object_store_left_alone}
+        return {"left_elsewhere": left_elsewhere}

@@ -1,0 +1,26 @@
+# Copyright: (c) 2026, the mlops.mlflow contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# PRIVATE: this file is part of the collection and can change at any time.
+
+"""What the guard found, in sentences with the variables of this collection."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.mlops.mlflow.plugins.module_utils import _database_reasons, _object_store
+
+BACKEND = "backend_store"
+
+
+def explain(findings: list[dict[str, Any]], store: dict[str, Any], database: dict[str, Any]) -> list[str]:
+    """A sentence for each error. `store` and `database` are the connections, as the servers get them."""
+    return list(dict.fromkeys(told(each, store, database) for each in findings if each.get("severity") == "error"))
+
+
+def told(finding: dict[str, Any], store: dict[str, Any], database: dict[str, Any]) -> str:
+    is_backend = str(finding.get("argument", "")).split(".")[0] == BACKEND
+    if is_backend and database.get("external"):
+        return _database_reasons.sentence(finding, database["given"])
+    return _object_store.sentence(finding, store)
