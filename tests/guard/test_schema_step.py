@@ -9,6 +9,7 @@ import signal
 import stat
 import subprocess
 import time
+from pathlib import Path
 
 import psycopg2
 import pytest
@@ -292,6 +293,84 @@ def test_missing_server_role(deploy):
     answer = deployment.run("schema", "--mode", "initialize")
     assert (answer.code, answer.errors()) == (3, {"server-role-missing"})
     assert "mlflow_srever" in answer.finding("server-role-missing")["message"]
+
+
+def wrong_server_password(deployment, _cluster):
+    (deployment.folder / "wrong").write_text("not this")
+    deployment.config["backend_store"]["server"]["password_file"] = str(deployment.folder / "wrong")
+
+
+def no_right_to_connect(deployment, cluster):
+    cluster.execute(
+        f"REVOKE CONNECT ON DATABASE {deployment.database} FROM PUBLIC",
+        f"GRANT CONNECT ON DATABASE {deployment.database} TO {OWNER}",
+    )
+
+
+def server_may_not_log_in(_deployment, cluster):
+    cluster.execute(f"ALTER ROLE {SERVER} NOLOGIN")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code"),
+    [
+        (wrong_server_password, "database-auth-failed"),
+        (no_right_to_connect, "database-no-connect-right"),
+        (server_may_not_log_in, "database-auth-failed"),
+    ],
+)
+def test_a_server_that_cannot_log_in_is_noticed_before_anything_is_changed(deploy, cluster, spoil, code):
+    deployment = deploy()
+    spoil(deployment, cluster)
+    before = deployment.dump()
+    try:
+        for options in (["--dry-run", "--skip-store"], []):
+            for mode in ("initialize", "upgrade"):
+                answer = deployment.run("schema", "--mode", mode, *options)
+                assert (answer.code, answer.errors()) == (3, {code}), answer.document
+                assert answer.finding(code)["argument"] == "backend_store.server"
+                assert not answer.document["changed"]
+        refused = deployment.run("schema", "--dry-run", "--skip-store")
+        assert {code, "schema-empty"} <= refused.errors()
+        assert deployment.dump() == before
+    finally:
+        cluster.execute(f"ALTER ROLE {SERVER} LOGIN")
+
+
+def test_both_passwords_may_be_wrong_at_once(deploy):
+    deployment = deploy()
+    wrong_server_password(deployment, None)
+    deployment.config["backend_store"]["owner"]["password_file"] = str(deployment.folder / "wrong")
+    answer = deployment.run("schema", "--mode", "initialize", "--dry-run", "--skip-store")
+    assert [each["argument"] for each in answer.document["findings"]] == ["backend_store.owner", "backend_store.server"]
+
+
+def test_the_server_logs_in_once(deploy, cluster):
+    """A step with its two looks, its lock and its migration makes one connection as the server's role."""
+    deployment = deploy()
+    log = next(Path(cluster.server.options["unix_socket_directories"]).glob("log"))
+    cluster.execute("ALTER SYSTEM SET log_connections = on", "SELECT pg_reload_conf()")
+    try:
+        begun = log.stat().st_size
+        assert deployment.run("schema", "--mode", "initialize").code == 0
+        with log.open("rb") as file:
+            file.seek(begun)
+            lines = file.read().decode(errors="replace").splitlines()
+    finally:
+        cluster.execute("ALTER SYSTEM RESET log_connections", "SELECT pg_reload_conf()")
+    admitted = [
+        line for line in lines if "connection authorized" in line and f"database={deployment.database} " in line
+    ]
+    assert sum(f"user={SERVER} " in line for line in admitted) == 1
+    assert sum(f"user={OWNER} " in line for line in admitted) > 3
+
+
+def test_a_step_without_the_servers_password_goes_on(deploy):
+    """A Job that has the owner's password alone."""
+    deployment = deploy()
+    deployment.config["backend_store"]["server"]["password_file"] = "/run/secrets/not_here"
+    answer = deployment.run("schema", "--mode", "initialize")
+    assert (answer.code, answer.codes) == (0, set()), answer.document
 
 
 @pytest.mark.parametrize("owner", [None, {"username": OWNER, "password_file": "/run/secrets/nowhere"}])

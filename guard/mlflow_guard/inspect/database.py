@@ -292,13 +292,16 @@ def engine_for(
     return engine, password
 
 
-def connect(database: Database, login: Login, *, read_only: bool = True) -> sa.Connection:
-    """A connection, or a Problem that says what is wrong, within five seconds."""
+def connect(database: Database, login: Login, *, read_only: bool = True, plain: bool = False) -> sa.Connection:
+    """A connection, or a Problem that says what is wrong, within five seconds.
+
+    A plain one has no settings of ours, but for transactions that cannot write: it is as the server's own will be.
+    """
     require_driver(database)
     importlib.import_module("sqlalchemy.dialects." + database.dialect)
     login.password()
     address = reach(database)
-    for settings in (True, False):
+    for settings in (False,) if plain else (True, False):
         engine, password = engine_for(database, login, read_only=read_only, address=address, settings=settings)
         try:
             connection = engine.connect()

@@ -57,9 +57,9 @@ def image_orders() -> dict[str, tuple[str, ...]]:
 
 
 @contextmanager
-def opened(database: Database, login: Login, *, read_only: bool = True) -> Iterator[sa.Connection]:
+def opened(database: Database, login: Login, *, read_only: bool = True, plain: bool = False) -> Iterator[sa.Connection]:
     """A connection whose later errors are named as clearly as those of connecting."""
-    connection = db.connect(database, login, read_only=read_only)
+    connection = db.connect(database, login, read_only=read_only, plain=plain)
     try:
         yield connection
     except sa.exc.DBAPIError as error:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from mlflow_guard.answer import Answer, Problem, finding
 from mlflow_guard.config import Config, Database, Login, wrong
-from mlflow_guard.inspect import fingerprint, rights, store
+from mlflow_guard.inspect import fingerprint, rights, sessions, store
 from mlflow_guard.inspect.inspection import Seen, general_findings, look, opened, state_finding
 from mlflow_guard.inspect.schema_state import AT_HEAD, EMPTY, OLDER, some
 from mlflow_guard.schema import dump, reencrypt
@@ -48,6 +48,8 @@ class Plan:
     fingerprint: str = ""
     not_ours: dict[str, dump.NotOurs] = field(default_factory=dict)
     reencrypt: list[str] = field(default_factory=list)
+    # Databases that answered, if only by turning the owner away.
+    reached: list[str] = field(default_factory=list)
 
     @property
     def changes(self) -> list[str]:
@@ -281,6 +283,28 @@ def _look_at_secrets(
         plan.reencrypt.append(database.name)
 
 
+def _look_as_server(config: Config, database: Database) -> list[dict]:
+    """Log in as the server will: what it stumbles over is to be known before a change.
+
+    A container that has the owner's password alone cannot, and a role that is missing has its own finding.
+    """
+    if database.dialect != "postgresql" or not database.server.readable():
+        return []
+    try:
+        return sessions.look(config, database)
+    except Problem as problem:
+        return [problem.finding]
+
+
+def look_as_servers(config: Config, plan: Plan, answer: Answer) -> None:
+    """The servers' own sessions in every database that could be reached."""
+    missing = {each["argument"] for each in answer.errors if each["code"] == "server-role-missing"}
+    for database in config.databases:
+        if database.name in plan.reached and database.server.argument not in missing:
+            for each in _look_as_server(config, database):
+                answer.add(each)
+
+
 def make_plan(config: Config, options: Options, answer: Answer) -> Plan:
     """Look at everything, and say what would be done. All errors are collected in the answer."""
     plan = Plan()
@@ -288,8 +312,11 @@ def make_plan(config: Config, options: Options, answer: Answer) -> Plan:
     for database in config.databases:
         try:
             record = _plan_database(config, database, options, plan, answer) or record
+            plan.reached.append(database.name)
         except Problem as problem:
             answer.add(problem.finding)
+            if not problem.retry and problem.finding["code"] != "owner-missing":
+                plan.reached.append(database.name)
     try:
         # Without a look at the backend store nothing can be said about its record.
         if config.backend.name in plan.seen:

@@ -2,9 +2,9 @@
 # Copyright: (c) 2026, the mlops.mlflow contributors
 """The schema step: the only thing that may change a schema.
 
-Order: every database is looked at before the first is changed; then locks on all of them, each on its own connection;
-then another look, because somebody else may have been faster; dumps; MLflow's own migration code with the owner role;
-the rights of the server's role; the record of the destination; and a last look.
+Order: every database is looked at before the first is changed, also as its server's role; then locks on all of them,
+each on its own connection; then another look, because somebody else may have been faster; dumps; MLflow's own migration
+code with the owner role; the rights of the server's role; the record of the destination; and a last look.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mlflow_guard.progress import say
 from mlflow_guard.schema import dump, reencrypt
 from mlflow_guard.schema.lock import locked
 from mlflow_guard.schema.migrate import migrate
-from mlflow_guard.schema.plan import Options, Plan, make_plan, owner_of, separate_server
+from mlflow_guard.schema.plan import Options, Plan, look_as_servers, make_plan, owner_of, separate_server
 
 
 def _grant(config: Config, plan: Plan) -> None:
@@ -123,6 +123,9 @@ def apply(config: Config, plan: Plan, options: Options, answer: Answer, checks: 
 def run(config: Config, options: Options, answer: Answer) -> None:
     """The whole step."""
     plan = make_plan(config, options, answer)
+    before = len(answer.findings)
+    look_as_servers(config, plan, answer)
+    of_servers = answer.findings[before:]
     answer.facts["planned"] = plan.changes
     answer.facts["databases"] = {name: seen.document() for name, seen in plan.seen.items()}
     # To adopt is asked for by itself, and changes no schema.
@@ -139,7 +142,7 @@ def run(config: Config, options: Options, answer: Answer) -> None:
                 places.add(database.place)
                 checks.append(stack.enter_context(locked(database, owner_of(database), options.lock_seconds)))
         # Whoever had the lock before may have done all of it.
-        answer.findings = []
+        answer.findings = list(of_servers)
         plan = make_plan(config, options, answer)
         answer.facts["planned"] = plan.changes
         if not answer.errors:
