@@ -75,6 +75,8 @@ class Database:
     query: dict
     server: Login
     owner: Login | None
+    # What its provider allows this deployment; None where nothing is known of that.
+    max_connections: int | None = None
 
     @property
     def dialect(self) -> str:
@@ -128,6 +130,8 @@ class Config:
     secret_environment: dict[str, str] = field(default_factory=dict)
     schema_dumps: str = ""
     previous_secrets: dict[str, str] = field(default_factory=dict)
+    # How many `mlflow server` there are, each with its workers.
+    servers: int = 1
 
     @property
     def databases(self) -> list[Database]:
@@ -145,6 +149,16 @@ def _text(source: dict, key: str, argument: str, default: str | None = None) -> 
         value = default
     if not isinstance(value, str):
         raise wrong(f"{argument}.{key}" if argument else key, f"a text is needed and {value!r} was found")
+    return value
+
+
+def _count(source: dict, key: str, argument: str, default: int | None) -> int | None:
+    """A number that is at least 1."""
+    value = source.get(key)
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise wrong(f"{argument}.{key}" if argument else key, f"a number from 1 is needed and {value!r} was found")
     return value
 
 
@@ -186,7 +200,8 @@ def _database(source: Any, name: str, kind: str) -> Database:
         raise wrong(f"{name}.query", "a mapping of texts is needed")
     server = _login(source.get("server") or ({} if dialect == "sqlite" else None), f"{name}.server", dialect)
     owner = _login(source["owner"], f"{name}.owner", dialect) if source.get("owner") else None
-    return Database(name, kind, drivername, host, port, database, query, server, owner)
+    limit = _count(source, "max_connections", name, None)
+    return Database(name, kind, drivername, host, port, database, query, server, owner, limit)
 
 
 def _artifacts(source: Any) -> Artifacts:
@@ -265,6 +280,7 @@ def parse(source: Any) -> Config:
         secret_environment=_files(source, "secret_environment"),
         schema_dumps=_text(source, "schema_dumps", "", ""),
         previous_secrets=_files(source, "previous_secrets"),
+        servers=_count(source, "servers", "", 1) or 1,
     )
 
 

@@ -415,7 +415,7 @@ FINDINGS = {
         "meaning": "The servers may open more connections than the database allows.",
         "why": "Each worker has a pool for the tracking store and one for the registry.",
         "remedy": (
-            "raise max_connections, or lower the workers, MLFLOW_SQLALCHEMYSTORE_POOL_SIZE or "
+            "raise max_connections, or lower the servers, the workers, MLFLOW_SQLALCHEMYSTORE_POOL_SIZE or "
             "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW"
         ),
     },

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 
+import psycopg2
 import pytest
 import releases
 from conftest import OWNER, SERVER
@@ -314,6 +316,57 @@ def test_connection_budget(ready, cluster):
     assert ready.run("check", "--skip-store").codes == set()
     cluster.execute(f"ALTER DATABASE {ready.database} CONNECTION LIMIT 20")
     assert ready.run("check", "--skip-store").codes == {"connection-budget"}
+
+
+def test_connection_budget_of_several_servers_beside_others(ready, cluster):
+    """Three servers, a provider's limit, and strangers who hold connections: all numbers are said, also before."""
+    ready.config["argv"] += ["--workers", "2"]
+    assert ready.run("check", "--skip-store").codes == set()
+    ready.config["servers"] = 2
+    for command in (["check", "--skip-store"], ["schema", "--dry-run", "--skip-store"]):
+        answer = ready.run(*command)
+        message = answer.finding("connection-budget")["message"]
+        assert (answer.code, answer.errors()) == (0, set())
+        assert "2 servers with 2 workers each may open 120 connections; " in message
+        assert "max_connections 100, 3 reserved" in message
+    ready.config["servers"] = 1
+    # 60 are needed; 97, and what strangers leave of them, is offered.
+    url = cluster.url("postgres").set(drivername="postgresql").render_as_string(hide_password=False)
+    strangers = [psycopg2.connect(url) for _ in range(40)]
+    try:
+        for command in (["check", "--skip-store"], ["schema", "--dry-run", "--skip-store"]):
+            message = ready.run(*command).finding("connection-budget")["message"]
+            others = int(re.search(r"others have (\d+) open", message).group(1))
+            assert 40 <= others <= 45
+            assert f"1 server with 2 workers may open 60 connections; {97 - others} are offered" in message
+    finally:
+        for each in strangers:
+            each.close()
+    # The connections of this deployment are what is counted against the offer, and do not lower it.
+    url = cluster.url(ready.database, SERVER).set(drivername="postgresql").render_as_string(hide_password=False)
+    own = [psycopg2.connect(url) for _ in range(40)]
+    try:
+        assert ready.run("check", "--skip-store").codes == set()
+    finally:
+        for each in own:
+            each.close()
+    ready.config["backend_store"]["max_connections"] = 59
+    message = ready.run("check", "--skip-store").finding("connection-budget")["message"]
+    assert "59 are offered" in message
+    assert "backend_store.max_connections 59" in message
+    ready.config["backend_store"]["max_connections"] = 60
+    assert ready.run("check", "--skip-store").codes == set()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("servers", 0), ("servers", "3"), ("servers", True), ("max_connections", 0)]
+)
+def test_numbers_that_are_none(deploy, key, value):
+    deployment = deploy()
+    (deployment.config if key == "servers" else deployment.config["backend_store"])[key] = value
+    answer = deployment.run("check", "--skip-store")
+    assert (answer.code, answer.errors()) == (2, {"configuration"})
+    assert key in answer.finding("configuration")["argument"]
 
 
 def test_encoding(deploy, cluster):

@@ -11,7 +11,7 @@ import time
 from mlflow_guard.answer import Answer, Problem, finding
 from mlflow_guard.config import Config, Database
 from mlflow_guard.in_mlflow import known_code
-from mlflow_guard.inspect import fingerprint, locations, store
+from mlflow_guard.inspect import fingerprint, locations, sessions, store
 from mlflow_guard.inspect.inspection import inspect, opened
 from mlflow_guard.inspect.schema_state import AT_HEAD, OLDER
 
@@ -64,6 +64,9 @@ def run(config: Config, answer: Answer, *, skip_store: bool = False) -> None:
             answer.facts["databases"][database.name] = seen.document()
             for each in findings:
                 answer.add(each)
+            if database.dialect == "postgresql" and seen.state.name in (AT_HEAD, OLDER):
+                for each in sessions.look(config, database):
+                    answer.add(each)
             lacking = any(each["code"] == "rights-missing" for each in findings)
             if database.kind == "backend" and seen.state.name in (AT_HEAD, OLDER) and not lacking:
                 found = _locations(config, database, answer, seen.facts.observed.tables)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from mlflow_guard.answer import Problem, finding
-from mlflow_guard.config import Config, Database, Login, option_values
+from mlflow_guard.config import Config, Database, Login
 from mlflow_guard.inspect import database as db
 from mlflow_guard.inspect import fingerprint, rights, schema_state, structure
 from mlflow_guard.inspect.revisions import RevisionsUnknown, mlflow_version, order
@@ -242,35 +242,6 @@ def _default_experiment(connection: sa.Connection, seen: Seen) -> list[dict]:
     return [finding("default-experiment", f"{seen.database.name}.database", f"experiment 0 is {stage or 'missing'}")]
 
 
-def whole_number(text: str | None, default: int) -> int:
-    """A number from an option or a variable; the default where it is none."""
-    try:
-        return int(text) if text else default
-    except ValueError:
-        return default
-
-
-def _connection_budget(config: Config, seen: Seen) -> list[dict]:
-    settings = seen.facts.settings
-    workers = option_values(config.argv, "--workers", "-w")
-    count = max(1, whole_number(workers[-1] if workers else os.environ.get("MLFLOW_WORKERS"), 4))
-    # SQLAlchemy's own defaults hold where MLflow's variables are not set; 0 counts as not set there.
-    pool = whole_number(os.environ.get("MLFLOW_SQLALCHEMYSTORE_POOL_SIZE"), 0) or 5
-    overflow = whole_number(os.environ.get("MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW"), 0) or 10
-    needed = count * 2 * (pool + max(0, overflow))
-    limits = [settings["max_connections"] - settings["reserved_connections"]]
-    limits += [
-        limit for limit in (settings["database_limit"], settings["role_limit"]) if limit is not None and limit >= 0
-    ]
-    if needed <= min(limits):
-        return []
-    return [
-        finding(
-            "connection-budget", "argv", f"{count} workers may open {needed} connections, and {min(limits)} are offered"
-        )
-    ]
-
-
 def inspect(config: Config, database: Database) -> tuple[Seen, list[dict], fingerprint.Record | None]:
     """All that the check says about a database, as the server's role sees it; and the record of the destination."""
     login = database.server
@@ -289,8 +260,6 @@ def inspect(config: Config, database: Database) -> tuple[Seen, list[dict], finge
             found += rights_findings(seen, server, seen.facts.settings["role"])
             if server.complete:
                 found += _sequences(connection, seen)
-            if database is config.backend:
-                found += _connection_budget(config, seen)
         if (
             seen.state.name == AT_HEAD
             and database is config.backend

@@ -7,11 +7,32 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from mlflow_guard.config import Config, Database
+from mlflow_guard.inspect import budget
 from mlflow_guard.inspect.inspection import opened
+
+# Of other roles' sessions PostgreSQL shows neither kind nor address, but always who and in which database. Processes of
+# its own have no role or no database, but for workers of a parallel query, which only who may see everything can tell.
+CONNECTIONS = sa.text("""
+    SELECT current_setting('max_connections')::int AS most,
+           current_setting('superuser_reserved_connections')::int
+           + coalesce(current_setting('reserved_connections', true), '0')::int AS reserved,
+           (SELECT count(*) FROM pg_catalog.pg_stat_activity
+            WHERE usename <> ALL (:ours) AND datid IS NOT NULL
+              AND coalesce(backend_type, 'client backend') = 'client backend')::int AS others,
+           (SELECT datconnlimit FROM pg_catalog.pg_database WHERE datname = current_database()) AS database,
+           (SELECT rolconnlimit FROM pg_catalog.pg_roles WHERE rolname = current_user) AS role""")
+
+
+def roles(config: Config) -> list[str]:
+    """The roles of this configuration: their connections are those that are counted."""
+    logins = [login for each in config.databases for login in (each.server, each.owner) if login]
+    return sorted({login.username for login in logins})
 
 
 def look(config: Config, database: Database) -> list[dict]:
-    """Log in as the server's role; a Problem says why that cannot be done."""
+    """Log in as the server's role and judge; a Problem says why that cannot be done."""
     with opened(database, database.server, plain=True) as connection:
-        connection.execute(sa.text("SELECT 1"))
-    return []
+        if database is not config.backend:
+            return []
+        numbers = connection.execute(CONNECTIONS, {"ours": roles(config)}).mappings().one()
+    return budget.judge(budget.need(config), budget.Offer(**numbers, given=database.max_connections))

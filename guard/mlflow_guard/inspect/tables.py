@@ -33,11 +33,7 @@ SETTINGS = sa.text("""
            current_setting('search_path') AS search_path,
            current_setting('server_version') AS server_version,
            current_setting('server_version_num')::int AS server_version_num,
-           pg_encoding_to_char(encoding)::text AS encoding, datcollate::text AS collation, current_user::text AS role,
-           current_setting('max_connections')::int AS max_connections,
-           current_setting('superuser_reserved_connections')::int AS reserved_connections,
-           datconnlimit AS database_limit,
-           (SELECT rolconnlimit FROM pg_catalog.pg_roles WHERE rolname = current_user) AS role_limit
+           pg_encoding_to_char(encoding)::text AS encoding, datcollate::text AS collation, current_user::text AS role
     FROM pg_catalog.pg_database WHERE datname = current_database()""")
 
 
@@ -119,8 +115,7 @@ def _other(connection: sa.Connection) -> Facts:
         row = (
             connection.execute(
                 sa.text(
-                    "SELECT DATABASE() AS `database`, VERSION() AS server_version, CURRENT_USER() AS role, "
-                    "@@max_connections AS max_connections,"
+                    "SELECT DATABASE() AS `database`, VERSION() AS server_version, CURRENT_USER() AS role,"
                     " @@character_set_database AS encoding, @@collation_database AS collation"
                 )
             )
