@@ -71,6 +71,11 @@ def parser() -> argparse.ArgumentParser:
         help="how many connections all servers together may open (that of the configuration)",
     )
     schema.add_argument(
+        "--only-recorded",
+        action="store_true",
+        help="refuse a database with an MLflow in it that no deployment has recorded",
+    )
+    schema.add_argument(
         "--adopt-destination",
         action="store_true",
         help="make the configured destination this database's, whatever marker it carries",
@@ -133,6 +138,15 @@ def _health(path: str, wait: float, seconds: float):
     return health.check_when_started(argv, wait, seconds)
 
 
+def counted(config, servers: int, max_connections: int):
+    """The configuration with these counts. Servers do not get them: a change of their number would replace them all."""
+    from dataclasses import replace
+
+    if max_connections > 0:
+        config = replace(config, backend=replace(config.backend, max_connections=max_connections))
+    return replace(config, servers=servers) if servers > 0 else config
+
+
 def _schema(config, arguments, answer):
     import time
 
@@ -147,8 +161,10 @@ def _schema(config, arguments, answer):
         arguments.lock_timeout,
         arguments.blocked_timeout,
         arguments.skip_store,
+        arguments.only_recorded,
     )
     plan.require_sound(options)
+    config = counted(config, arguments.servers, arguments.max_connections)
     end = time.monotonic() + arguments.wait
     while True:
         try:

@@ -276,6 +276,15 @@ FINDINGS = {
             "meant, else correct the database"
         ),
     },
+    "database-unrecorded": {
+        "severity": "error",
+        "meaning": "The database holds an MLflow that no deployment has recorded as its own.",
+        "why": "A plain server made it and may still work in it, or it was named by mistake.",
+        "remedy": (
+            "look at it first (playbooks/adopt.yml, `mlflow-guard survey`), then take it over on purpose: "
+            "database_adopt_enabled, or the schema step without --only-recorded"
+        ),
+    },
     "schema-older": {
         "severity": "error",
         "meaning": "The database is at an older revision than this image's MLflow needs.",

@@ -30,6 +30,7 @@ EXTERNAL_ONLY = {
     "max_connections": 0,
     "connect_timeout": 5,
     "networks": [],
+    "adopt_enabled": False,
 }
 SECRETS = ("server_password", "owner_password")
 # The files of the control node, by what they are, with the names that they have among the secrets of the servers.
@@ -289,6 +290,7 @@ def connection(given: dict[str, Any], kind: str, files: dict[str, str], own: dic
         "files": {FILES[name]: text for name, text in files.items() if given[f"{name}_file"]},
         "known": {
             "external": True,
+            "adopt": given["adopt_enabled"],
             "networks": list(given["networks"]),
             "given": {name: value for name, value in given.items() if name not in SECRETS},
         },

@@ -39,6 +39,10 @@ KNOWN = {
     ),
     "database-read-only": ("database_host", "give the address of the server that takes writes"),
     "database-encoding": ("database_name", "make the database anew with the encoding UTF8"),
+    "database-unrecorded": (
+        "database_adopt_enabled",
+        "look at it with playbooks/adopt.yml, and set this to true for one run if it is to be this deployment's",
+    ),
     "schema-foreign": ("database_name", f"give MLflow a database of its own ({SETUP})"),
     "schema-elsewhere": (
         "database_schema",

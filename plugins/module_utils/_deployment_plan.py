@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 FILES_LABEL = "mlops.mlflow.files"
 LISTS = ("files", "first", "rolling")
 # `asked`: something was asked for that is to be done also where no file and no service differs.
-HOOKS = ("asked", "preflight", "move", "prepare", "provision", "schema", "keep", "settle", "verify")
+HOOKS = ("asked", "survey", "preflight", "move", "prepare", "provision", "schema", "keep", "settle", "verify")
 KEY_LENGTH = 12
 # The log of each container is a file and those that it was before.
 LOG_FILES = 3

@@ -42,6 +42,7 @@ GUARD_CODES = {
     "database-timeout": "never",
     "database-tls": "never",
     "database-too-old": "never",
+    "database-unrecorded": "never",
     "default-experiment": "warning",
     "destination-full": "warning",
     "destination-hangs": "never",

@@ -18,6 +18,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._text import one_line
 NOT_FOR = {
     "store": re.compile(r"secrets/mlflow-server/(backend_|previous_|flask_|webhook_|crypto_)"),
     "database": re.compile(r"secrets/mlflow-server/(aws_|s3_)"),
+    "survey": re.compile(r"secrets/mlflow-server/(aws_|s3_)"),
 }
 ANSWER = '{"command"'
 
@@ -25,6 +26,11 @@ ANSWER = '{"command"'
 def files_for(files: list[dict[str, Any]], trials: list[str]) -> list[dict[str, Any]]:
     """The files of the plan that one of the trials needs."""
     return [each for each in files if any(not NOT_FOR[trial].match(each["path"]) for trial in trials)]
+
+
+def lines(results: list[dict[str, Any]]) -> list[str]:
+    """What the guard said, as lines for people: a name with its value, lists one below the other."""
+    return [line for result in results for line in (answer(result) or {}).get("lines") or []]
 
 
 def answer(result: dict[str, Any]) -> dict[str, Any] | None:

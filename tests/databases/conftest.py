@@ -16,7 +16,7 @@ from tests.images.conftest import LABEL, Role, remove_users, run
 from tests.stores.conftest import unused_port
 from tests.stores.playbooks import Deployment
 
-from .rig import HOST, OWNER, PASSWORDS, SERVER, Rig
+from .rig import ADMIN_PASSWORD, HOST, OWNER, PASSWORDS, SERVER, Rig
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +41,10 @@ def rig(images, tmp_path_factory) -> Iterator[Rig]:
             made.remove()
         remove_users("network", network)
         run("docker", "network", "rm", network)
+
+
+def dsn(rig: Rig) -> str:
+    return f"host={rig.address} port={rig.port} user=postgres password={ADMIN_PASSWORD} dbname=postgres"
 
 
 def given(rig: Rig, name: str) -> dict[str, Any]:

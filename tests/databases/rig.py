@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,9 +31,10 @@ PASSWORDS = {OWNER: "Hidden p@:/#%[]&$'\" \\w of the owner", SERVER: "Hidden p@:
 PASSWORDS[ALONE] = "Hidden-of-the-only-one"
 # Databases that are there before anybody deploys: MLflow's own ones are made by the tests.
 PAYROLL = "payroll"
-HBA = """\
+CERTIFIED = "certified"
+HBA = f"""\
 local all all trust
-hostssl certified all all cert
+hostssl all +{CERTIFIED} all cert
 hostssl all all all scram-sha-256
 hostnossl plain all all scram-sha-256
 """
@@ -46,6 +48,9 @@ class Rig:
     image: str
     port: int = PORT
     started: list[Container] = field(default_factory=list)
+    # Of a test: a socket that never answers, and a database as a deployment leaves it.
+    silent: socket.socket | None = None
+    with_mlflow: str = ""
 
     def __post_init__(self) -> None:
         self.authority = Authority(self.folder / "authority")
@@ -159,6 +164,7 @@ class Rig:
         ):
             self.ask(PAYROLL, statement, user="accountant", password="Hidden-of-the-accountant")
         self.ask(PAYROLL, "GRANT CONNECT ON DATABASE payroll TO PUBLIC")
+        self.ask("postgres", f"CREATE ROLE {CERTIFIED}")
         for name, password in PASSWORDS.items():
             self.role(name, password)
 

@@ -6,13 +6,9 @@ from __future__ import annotations
 
 from tests.images.conftest import run
 
-from .conftest import given
+from .conftest import dsn, given
 from .fingerprint import fingerprint
-from .rig import ADMIN_PASSWORD, ALONE, OWNER, PASSWORDS, PAYROLL, SERVER
-
-
-def dsn(rig) -> str:
-    return f"host={rig.address} port={rig.port} user=postgres password={ADMIN_PASSWORD} dbname=postgres"
+from .rig import ALONE, OWNER, PASSWORDS, PAYROLL, SERVER
 
 
 def test_deployed_verified_and_taken_down_with_the_database_as_it_was(rig, deployment, database):

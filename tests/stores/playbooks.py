@@ -79,6 +79,9 @@ class Deployment:
         known = {**self._roots(), "deployment_name": self.name, "deployment_public_port": self.port}
         return self._play(self.playbook, *options, **{**known, **self.common, **variables})
 
+    def adopt(self) -> Played:
+        return self._play("adopt.yml", **{**self._roots(), "deployment_name": self.name, **self.common})
+
     def verify(self) -> Played:
         return self._play("verify.yml", mlflow_tracking_uri=self.url)
 
