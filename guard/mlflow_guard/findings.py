@@ -249,6 +249,22 @@ FINDINGS = {
         "why": "A wrong port often belongs to another service.",
         "remedy": "check host and port",
     },
+    "database-replica": {
+        "severity": "error",
+        "retry": True,
+        "meaning": "The database server is a replica, which takes no writes.",
+        "why": (
+            "A replica's address was given, or a failover has left the address at a server that is not promoted yet. "
+            "MLflow would start, and every write would fail."
+        ),
+        "remedy": "give the address of the primary, or wait until this server is promoted",
+    },
+    "role-read-only": {
+        "severity": "error",
+        "meaning": "Sessions of the role are read-only by a setting, default_transaction_read_only.",
+        "why": "It is set for the role, the database or the whole server, often to keep a copy as it is.",
+        "remedy": "give the address of the primary, or take the setting away (ALTER ROLE or ALTER DATABASE … RESET)",
+    },
     "database-pooler": {
         "severity": "error",
         "meaning": "A connection pooler stands in between and does not pass session settings on.",

@@ -174,14 +174,51 @@ def start_postgres(parent: Path, binaries: Path | None = None, **settings: str) 
         "lc_messages": "C",
         **settings,
     }
-    command = [str(binaries / "postgres"), "-D", str(base / "data")]
-    for name, value in options.items():
+    server = Postgres("127.0.0.1", int(options["port"]), "super", password, binaries, None, options)
+    run_postgres(server, base)
+    return server
+
+
+def run_postgres(server: Postgres, base: Path) -> None:
+    """Start the server on the data that it has, and wait until it answers."""
+    command = [str(server.binaries / "postgres"), "-D", str(base / "data")]
+    for name, value in server.options.items():
         command += ["-c", f"{name}={value}"]
-    log = open(base / "log", "wb")  # noqa: SIM115 - the server keeps it open
-    process = subprocess.Popen(command, env=env, cwd=base, stdout=log, stderr=log, **identity)
-    ready = [str(binaries / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
-    wait_until(lambda: subprocess.run(ready, check=False).returncode == 0, "PostgreSQL", process=process)
-    return Postgres("127.0.0.1", port, "super", password, binaries, process, options)
+    env = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": str(base)}
+    with open(base / "log", "ab") as log:
+        server.process = subprocess.Popen(
+            command, env=env, cwd=base, stdout=log, stderr=log, **unprivileged("postgres")
+        )
+    ready = [str(server.binaries / "pg_isready"), "-q", "-h", server.host, "-p", str(server.port)]
+    wait_until(lambda: subprocess.run(ready, check=False).returncode == 0, "PostgreSQL", process=server.process)
+
+
+def start_replica(parent: Path, primary: Postgres, host: str = "127.0.0.1", name: str = "replica", **settings: str):
+    """A streaming replica of a server, on an address or a port of its own."""
+    identity = unprivileged("postgres")
+    base = own_directory(parent, f"{name}{free_port()}", identity)
+    source = f"host={primary.host} port={primary.port} user={primary.superuser} application_name={name}"
+    subprocess.run(
+        [
+            str(primary.binaries / "pg_basebackup"),
+            f"--dbname={source}",
+            f"--pgdata={base / 'data'}",
+            "--write-recovery-conf",
+            "--checkpoint=fast",
+            "--no-sync",
+        ],
+        check=True,
+        capture_output=True,
+        env={"PATH": os.environ["PATH"], "HOME": str(base), "PGPASSWORD": primary.password},
+        cwd=base,
+        **identity,
+    )
+    port = primary.port if host != primary.host else free_port()
+    own = {"listen_addresses": host, "port": str(port), "unix_socket_directories": str(base)}
+    options = {**primary.options, **own, **settings}
+    server = Postgres(host, port, primary.superuser, primary.password, primary.binaries, None, options)
+    run_postgres(server, base)
+    return server
 
 
 @dataclass

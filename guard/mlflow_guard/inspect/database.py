@@ -220,10 +220,10 @@ def classify(database: Database, login: Login, error: Exception, password: str |
     return Problem(code, argument, found)
 
 
-def connect_arguments(
-    database: Database, *, read_only: bool, address: str | None, settings: bool = True
-) -> dict[str, Any]:
-    """Driver arguments: short time-outs, and for checks a session that cannot write."""
+def connect_arguments(database: Database, *, address: str | None, settings: bool = True) -> dict[str, Any]:
+    """Driver arguments: short time-outs. That checks cannot write is said to each transaction of theirs, so that what
+    the session itself would be like can still be seen.
+    """
     if database.dialect == "postgresql":
         options = [database.query["options"]] if "options" in database.query else []
         if settings:
@@ -232,8 +232,6 @@ def connect_arguments(
                 f"-c statement_timeout={STATEMENT_MS}",
                 "-c idle_in_transaction_session_timeout=0",
             ]
-            if read_only:
-                options.append("-c default_transaction_read_only=on")
         arguments: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, "application_name": APPLICATION}
         if options:
             arguments["options"] = " ".join(options)
@@ -272,7 +270,7 @@ def engine_for(
     """An engine without a pool, and the password for masking messages."""
     password = login.password()
     target = url(database, login, password)
-    arguments = connect_arguments(database, read_only=read_only, address=address, settings=settings)
+    arguments = connect_arguments(database, address=address, settings=settings)
     if database.dialect == "sqlite" and read_only:
         # SQLite makes a missing file when it opens one for writing.
         target = target.set(
@@ -308,7 +306,7 @@ def connect(database: Database, login: Login, *, read_only: bool = True, plain: 
         except sa.exc.DBAPIError as error:
             problem = classify(database, login, error, password)
             if problem.finding["code"] == "database-pooler" and settings and read_only:
-                # A pooler between refuses settings at the start; each transaction is then made read-only by itself.
+                # A pooler between refuses settings at the start; reading works without them.
                 continue
             raise problem from None
         if read_only and database.dialect == "postgresql":

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -139,6 +139,16 @@ def state_finding(seen: Seen) -> dict | None:
     return finding(CODES[seen.state.name], f"{seen.database.name}.database", said)
 
 
+def write_findings(database: Database, settings: Mapping, argument: str) -> list[dict]:
+    """Whether the role of these sessions can write at all; the argument is that of its login."""
+    if settings.get("in_recovery"):
+        return [finding("database-replica", f"{database.name}.host", f"{database.description} is a replica")]
+    if settings.get("default_read_only") == "on":
+        found = f"role {settings['role']!r} has default_transaction_read_only=on in {database.description}"
+        return [finding("role-read-only", argument, found)]
+    return []
+
+
 def general_findings(seen: Seen) -> list[dict]:
     """What does not depend on the role."""
     facts, database, found = seen.facts, seen.database, []
@@ -253,6 +263,7 @@ def inspect(config: Config, database: Database) -> tuple[Seen, list[dict], finge
         seen = seen_in(connection, config, database)
         reason = state_finding(seen)
         found = [reason] if reason else []
+        found += write_findings(database, seen.facts.settings, login.argument)
         found += general_findings(seen)
         ours = seen.state.name in (AT_HEAD, "older")
         if ours and seen.facts.dialect == "postgresql":

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from mlflow_guard.config import Config, Database
 from mlflow_guard.inspect import budget
-from mlflow_guard.inspect.inspection import opened
+from mlflow_guard.inspect.inspection import opened, write_findings
 
 # Of other roles' sessions PostgreSQL shows neither kind nor address, but always who and in which database. Processes of
 # its own have no role or no database, but for workers of a parallel query, which only who may see everything can tell.
@@ -22,6 +22,10 @@ CONNECTIONS = sa.text("""
            (SELECT datconnlimit FROM pg_catalog.pg_database WHERE datname = current_database()) AS database,
            (SELECT rolconnlimit FROM pg_catalog.pg_roles WHERE rolname = current_user) AS role""")
 
+SETTINGS = sa.text("""
+    SELECT current_user::text AS role, pg_is_in_recovery() AS in_recovery,
+           current_setting('default_transaction_read_only') AS default_read_only""")
+
 
 def roles(config: Config) -> list[str]:
     """The roles of this configuration: their connections are those that are counted."""
@@ -31,8 +35,11 @@ def roles(config: Config) -> list[str]:
 
 def look(config: Config, database: Database) -> list[dict]:
     """Log in as the server's role and judge; a Problem says why that cannot be done."""
+    found = []
     with opened(database, database.server, plain=True) as connection:
-        if database is not config.backend:
-            return []
-        numbers = connection.execute(CONNECTIONS, {"ours": roles(config)}).mappings().one()
-    return budget.judge(budget.need(config), budget.Offer(**numbers, given=database.max_connections))
+        settings = connection.execute(SETTINGS).mappings().one()
+        found += write_findings(database, settings, database.server.argument)
+        if database is config.backend:
+            numbers = connection.execute(CONNECTIONS, {"ours": roles(config)}).mappings().one()
+            found += budget.judge(budget.need(config), budget.Offer(**numbers, given=database.max_connections))
+    return found

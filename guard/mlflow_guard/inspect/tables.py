@@ -33,7 +33,8 @@ SETTINGS = sa.text("""
            current_setting('search_path') AS search_path,
            current_setting('server_version') AS server_version,
            current_setting('server_version_num')::int AS server_version_num,
-           pg_encoding_to_char(encoding)::text AS encoding, datcollate::text AS collation, current_user::text AS role
+           pg_encoding_to_char(encoding)::text AS encoding, datcollate::text AS collation, current_user::text AS role,
+           pg_is_in_recovery() AS in_recovery, current_setting('default_transaction_read_only') AS default_read_only
     FROM pg_catalog.pg_database WHERE datname = current_database()""")
 
 

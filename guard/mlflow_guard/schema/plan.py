@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from mlflow_guard.answer import Answer, Problem, finding
 from mlflow_guard.config import Config, Database, Login, wrong
 from mlflow_guard.inspect import fingerprint, rights, sessions, store
-from mlflow_guard.inspect.inspection import Seen, general_findings, look, opened, state_finding
+from mlflow_guard.inspect.inspection import Seen, general_findings, look, opened, state_finding, write_findings
 from mlflow_guard.inspect.schema_state import AT_HEAD, EMPTY, OLDER, some
 from mlflow_guard.schema import dump, reencrypt
 
@@ -245,7 +245,7 @@ def _plan_database(
     seen = look(config, database, owner)
     plan.seen[database.name] = seen
     _decide_one(seen, options, plan, answer)
-    for each in general_findings(seen):
+    for each in write_findings(database, seen.facts.settings, owner.argument) + general_findings(seen):
         answer.add(each)
     if not seen.facts.settings:
         # SQLite's file is not there yet.

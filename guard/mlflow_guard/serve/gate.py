@@ -22,7 +22,7 @@ from mlflow_guard.config import Config, Database, read_secret, wrong
 from mlflow_guard.in_mlflow import parts
 from mlflow_guard.inspect import database as db
 from mlflow_guard.inspect import fingerprint, rights, store
-from mlflow_guard.inspect.inspection import look, opened, rights_findings, seen_in, state_finding
+from mlflow_guard.inspect.inspection import look, opened, rights_findings, seen_in, state_finding, write_findings
 from mlflow_guard.inspect.passfile import mysql_options, passfile_entries, write_private
 from mlflow_guard.inspect.revisions import mlflow_directory
 from mlflow_guard.inspect.schema_state import AT_HEAD
@@ -62,6 +62,8 @@ def look_at_all(config: Config, answer: Answer) -> dict:
             else:
                 with opened(database, database.server) as connection:
                     seen = seen_in(connection, config, database)
+                    for each in write_findings(database, seen.facts.settings, database.server.argument):
+                        answer.add(each)
                     if seen.state.name == AT_HEAD and database.dialect == "postgresql":
                         role = seen.facts.settings["role"]
                         for each in rights_findings(
