@@ -444,6 +444,18 @@ FINDINGS = {
             "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW"
         ),
     },
+    "time-limits-short": {
+        "severity": "warning",
+        "meaning": "Sessions of the server's role have time limits that MLflow reaches in ordinary use.",
+        "why": (
+            "They are set for the role, the database or the whole server. A search in a large database takes seconds, "
+            "and writers of one experiment wait for one another; what is cut off ends as an error at the user."
+        ),
+        "remedy": (
+            "give the role longer ones (ALTER ROLE … SET): statement_timeout and transaction_timeout from 30 s, "
+            "lock_timeout and idle_in_transaction_session_timeout from 5 s, or 0"
+        ),
+    },
     # Rights
     "server-may-create": {
         "severity": "warning",

@@ -295,6 +295,24 @@ def test_missing_server_role(deploy):
     assert "mlflow_srever" in answer.finding("server-role-missing")["message"]
 
 
+@pytest.mark.parametrize("mode", ["initialize", "upgrade"])
+def test_time_limits_of_the_owner_do_not_hold(deploy, cluster, mode):
+    """Far shorter ones than a migration with its dump takes."""
+    deployment = deploy(cluster.old("2.22.1") if mode == "upgrade" else "template0")
+    limits = {"statement_timeout": 50, "lock_timeout": 50, "idle_in_transaction_session_timeout": 300}
+    limits["idle_session_timeout"] = 300
+    try:
+        cluster.execute(*(f"ALTER ROLE {OWNER} SET {name} = {limit}" for name, limit in limits.items()))
+        with connection(cluster, deployment.database, OWNER) as limited, pytest.raises(psycopg2.errors.QueryCanceled):
+            limited.cursor().execute("SELECT pg_sleep(1)")
+        limited.close()
+        answer = deployment.run("schema", "--mode", mode)
+        assert (answer.code, answer.codes, answer.document["changed"]) == (0, set(), True), answer.document
+    finally:
+        cluster.execute(f"ALTER ROLE {OWNER} RESET ALL")
+    assert deployment.run("check").codes == set()
+
+
 def wrong_server_password(deployment, _cluster):
     (deployment.folder / "wrong").write_text("not this")
     deployment.config["backend_store"]["server"]["password_file"] = str(deployment.folder / "wrong")

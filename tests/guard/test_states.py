@@ -358,6 +358,37 @@ def test_connection_budget_of_several_servers_beside_others(ready, cluster):
     assert ready.run("check", "--skip-store").codes == set()
 
 
+SHORT = [
+    ("ALTER ROLE {role} SET statement_timeout = '5s'", "statement_timeout 5000 ms"),
+    ("ALTER ROLE {role} SET statement_timeout = '20ms'", "statement_timeout 20 ms"),
+    ("ALTER ROLE {role} IN DATABASE {database} SET lock_timeout = '1s'", "lock_timeout 1000 ms"),
+    (
+        "ALTER DATABASE {database} SET idle_in_transaction_session_timeout = '4999ms'",
+        "idle_in_transaction_session_timeout 4999 ms",
+    ),
+    ("ALTER ROLE {role} SET statement_timeout = '30s'", None),
+    ("ALTER ROLE {role} SET lock_timeout = '1min'", None),
+    ("ALTER ROLE {owner} SET statement_timeout = '20ms'", None),
+]
+
+
+@pytest.mark.parametrize(("statement", "said"), SHORT)
+def test_time_limits_of_the_servers_sessions(ready, cluster, statement, said):
+    names = {"role": SERVER, "owner": OWNER, "database": ready.database}
+    try:
+        cluster.execute(statement.format(**names))
+        for command in (["check", "--skip-store"], ["schema", "--dry-run", "--skip-store"]):
+            answer = ready.run(*command)
+            assert (answer.code, answer.codes) == (0, {"time-limits-short"} if said else set()), answer.document
+            if said:
+                message = answer.finding("time-limits-short")["message"]
+                assert message.startswith("backend_store.server: ")
+                assert said in message
+                assert repr(SERVER) in message
+    finally:
+        cluster.execute(f"ALTER ROLE {SERVER} RESET ALL", f"ALTER ROLE {OWNER} RESET ALL")
+
+
 @pytest.mark.parametrize(
     ("key", "value"), [("servers", 0), ("servers", "3"), ("servers", True), ("max_connections", 0)]
 )

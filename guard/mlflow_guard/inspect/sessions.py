@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import sqlalchemy as sa
 
+from mlflow_guard.answer import finding
 from mlflow_guard.config import Config, Database
 from mlflow_guard.inspect import budget
 from mlflow_guard.inspect.inspection import opened, write_findings
@@ -22,6 +25,17 @@ CONNECTIONS = sa.text("""
            (SELECT datconnlimit FROM pg_catalog.pg_database WHERE datname = current_database()) AS database,
            (SELECT rolconnlimit FROM pg_catalog.pg_roles WHERE rolname = current_user) AS role""")
 
+# Time limits in milliseconds, 0 for none, under which MLflow fails in ordinary use: a search in a large database takes
+# seconds, and writers of one experiment wait for one another.
+SHORTEST = {
+    "statement_timeout": 30_000,
+    "transaction_timeout": 30_000,
+    "lock_timeout": 5_000,
+    "idle_in_transaction_session_timeout": 5_000,
+}
+# What the session began with. Not every release knows all of them.
+TIME_LIMITS = sa.text("""
+    SELECT name::text, reset_val::bigint FROM pg_catalog.pg_settings WHERE name = ANY (:names)""")
 SETTINGS = sa.text("""
     SELECT current_user::text AS role, pg_is_in_recovery() AS in_recovery,
            current_setting('default_transaction_read_only') AS default_read_only""")
@@ -33,12 +47,25 @@ def roles(config: Config) -> list[str]:
     return sorted({login.username for login in logins})
 
 
+def short_limits(database: Database, role: str, limits: Mapping[str, int]) -> list[dict]:
+    """Time limits of the server's sessions that are too short for it."""
+    short = [f"{name} {limits[name]} ms" for name in SHORTEST if 0 < limits.get(name, 0) < SHORTEST[name]]
+    if not short:
+        return []
+    found = f"sessions of role {role!r} in {database.description} have {', '.join(short)}"
+    return [finding("time-limits-short", database.server.argument, found)]
+
+
 def look(config: Config, database: Database) -> list[dict]:
     """Log in as the server's role and judge; a Problem says why that cannot be done."""
     found = []
     with opened(database, database.server, plain=True) as connection:
+        # For this transaction alone: through a pooler the session is the server's as well.
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 10000")
         settings = connection.execute(SETTINGS).mappings().one()
         found += write_findings(database, settings, database.server.argument)
+        limits = dict(connection.execute(TIME_LIMITS, {"names": list(SHORTEST)}).tuples().all())
+        found += short_limits(database, settings["role"], limits)
         if database is config.backend:
             numbers = connection.execute(CONNECTIONS, {"ours": roles(config)}).mappings().one()
             found += budget.judge(budget.need(config), budget.Offer(**numbers, given=database.max_connections))
