@@ -17,7 +17,7 @@ endif
 
 # A name with an underscore is another name of the playbook with a hyphen, for use by FQCN.
 PLAYBOOKS := $(basename $(notdir $(wildcard playbooks/*.yml)))
-DEPLOYMENTS := $(filter-out campaign destroy verify resilience minikube,$(foreach name,$(PLAYBOOKS),$(if $(findstring _,$(name)),,$(name))))
+DEPLOYMENTS := $(filter-out adopt campaign database destroy verify resilience minikube,$(foreach name,$(PLAYBOOKS),$(if $(findstring _,$(name)),,$(name))))
 
 .PHONY: help
 help:

@@ -8,10 +8,8 @@ The server has a database of other people beside. A hash over all of it is compa
 
 from __future__ import annotations
 
-import secrets
 import socket
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -180,11 +178,11 @@ CASES: dict[str, tuple[Prepare, tuple[str, ...]]] = {
     ),
     "server that only reads": (
         with_server(f"ALTER ROLE {CASE_SERVER} SET default_transaction_read_only = on"),
-        ("database_server_username:", "default_transaction_read_only", "database-read-only"),
+        ("database_server_username:", "default_transaction_read_only", "role-read-only"),
     ),
     "owner that only reads": (
         with_owner(f"ALTER ROLE {CASE_OWNER} SET default_transaction_read_only = on"),
-        ("database_owner_username:", "default_transaction_read_only", "database-read-only"),
+        ("database_owner_username:", "default_transaction_read_only", "role-read-only"),
     ),
     "owner that owns nothing": (
         with_owner(owns=False),

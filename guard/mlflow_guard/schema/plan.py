@@ -260,8 +260,11 @@ def _plan_database(
         if database is config.backend:
             fingerprint.require_own(connection, f"{database.name}.owner", database.description)
             record = fingerprint.read_record(connection, seen.facts.settings.get("schema"))
-    if record is None and options.only_recorded and database is config.backend and seen.state.name in (AT_HEAD, OLDER):
-        found = f"{database.description} holds an MLflow at revision {seen.state.revision} that no deployment has recorded"
+    is_mlflow = seen.state.name in (AT_HEAD, OLDER)
+    if record is None and options.only_recorded and database is config.backend and is_mlflow:
+        found = (
+            f"{database.description} holds an MLflow at revision {seen.state.revision} that no deployment has recorded"
+        )
         answer.add(finding("database-unrecorded", f"{database.name}.database", found))
     if record is not None and seen.state.name == EMPTY:
         found = f"{database.description} is empty, but has the record of a deployment made on {record.recorded_at}"
