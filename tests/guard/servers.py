@@ -174,7 +174,7 @@ def start_postgres(parent: Path, binaries: Path | None = None, **settings: str) 
         "lc_messages": "C",
         **settings,
     }
-    server = Postgres("127.0.0.1", int(options["port"]), "super", password, binaries, None, options)
+    server = Postgres(options["listen_addresses"], int(options["port"]), "super", password, binaries, None, options)
     run_postgres(server, base)
     return server
 

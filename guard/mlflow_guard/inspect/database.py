@@ -5,9 +5,6 @@
 from __future__ import annotations
 
 import importlib
-import socket
-import threading
-import time
 import urllib.parse
 from typing import Any
 
@@ -15,10 +12,10 @@ import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
 from mlflow_guard.answer import Problem
-from mlflow_guard.config import PORTS, Database, Login
+from mlflow_guard.config import Database, Login
+from mlflow_guard.inspect.hosts import Way, reach
 
 APPLICATION = "mlflow-guard"
-REACH_SECONDS = 2.4
 CONNECT_SECONDS = 2
 STATEMENT_MS = 10_000
 LOCK_MS = 3_000
@@ -28,6 +25,9 @@ LIMITS = {"transaction_timeout": 170000, "idle_session_timeout": 140000}
 
 # Words in a server's or libpq's sentence -> code. The order matters: the first that fits is taken.
 POSTGRES_WORDS = (
+    # With several hosts and target_session_attrs, the sentences about all of them come as one.
+    ("session is read-only", "database-replica"),
+    ("server is in hot standby mode", "database-replica"),
     ("unsupported startup parameter", "database-pooler"),
     ("password authentication failed", "database-auth-failed"),
     ("no password supplied", "database-auth-failed"),
@@ -126,57 +126,6 @@ def require_driver(database: Database) -> None:
             raise Problem(code, f"{database.name}.drivername", found) from None
 
 
-def resolve(host: str, port: int, seconds: float) -> list:
-    """The addresses of a host name. The system's resolver knows no time-out, so it runs beside."""
-    result: list = []
-
-    def look_up() -> None:
-        try:
-            result.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        except (OSError, UnicodeError) as error:
-            result.append(error)
-
-    thread = threading.Thread(target=look_up, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if not result:
-        raise TimeoutError
-    if isinstance(result[0], Exception):
-        raise result[0]
-    return result[0]
-
-
-def reach(database: Database) -> str | None:
-    """Find an address of the database's host that listens; None for a local socket. Well within the time of a check."""
-    if database.dialect == "sqlite" or database.host.startswith("/") or "," in database.host:
-        return None
-    port = database.port or PORTS[database.dialect]
-    argument, end = f"{database.name}.host", time.monotonic() + REACH_SECONDS
-    try:
-        addresses = resolve(database.host, port, REACH_SECONDS)
-    except TimeoutError:
-        raise Problem(
-            "database-host-unknown", argument, f"the name {database.host!r} did not resolve within {REACH_SECONDS} s"
-        ) from None
-    except (OSError, UnicodeError):
-        raise Problem("database-host-unknown", argument, f"the name {database.host!r} does not resolve") from None
-    failures: list[OSError] = []
-    for family, kind, protocol, _name, address in addresses:
-        with socket.socket(family, kind, protocol) as attempt:
-            attempt.settimeout(max(0.3, (end - time.monotonic()) / len(addresses)))
-            try:
-                attempt.connect(address)
-                return address[0]
-            except OSError as error:
-                failures.append(error)
-    argument = f"{database.name}.port"
-    if any(isinstance(error, ConnectionRefusedError) for error in failures):
-        raise Problem("database-port-closed", argument, f"{database.host} refuses connections to port {port}")
-    if any(isinstance(error, TimeoutError) for error in failures):
-        raise Problem("database-timeout", argument, f"{database.host} does not answer on port {port}")
-    raise Problem("database-port-closed", argument, f"{database.host}:{port} cannot be reached: {failures[0].strerror}")
-
-
 def classify(database: Database, login: Login, error: Exception, password: str | None) -> Problem:
     """Name the reason of a driver's error."""
     original = getattr(error, "orig", None) or error
@@ -208,6 +157,7 @@ def classify(database: Database, login: Login, error: Exception, password: str |
         "database-no-connect-right": login.argument,
         "database-missing": f"{database.name}.database",
         "database-tls": f"{database.name}.query",
+        "database-replica": f"{database.name}.host",
     }.get(code, database.name)
     found = {
         "database-auth-failed": f"{database.description} does not accept {who} with the password of "
@@ -215,12 +165,13 @@ def classify(database: Database, login: Login, error: Exception, password: str |
         "database-missing": f"{database.description} does not exist",
         "database-no-connect-right": f"{who} may not connect to {database.description}",
         "database-not-a-database": f"what answers at {database.host}:{database.port} is no {database.dialect} server",
+        "database-replica": f"{database.description} has no server that takes writes",
         "database-timeout": f"{database.description} accepts the connection but does not answer in time",
     }.get(code, f"{database.description}: {text}")
     return Problem(code, argument, found)
 
 
-def connect_arguments(database: Database, *, address: str | None, settings: bool = True) -> dict[str, Any]:
+def connect_arguments(database: Database, *, way: Way | None, settings: bool = True) -> dict[str, Any]:
     """Driver arguments: short time-outs. That checks cannot write is said to each transaction of theirs, so that what
     the session itself would be like can still be seen.
     """
@@ -235,8 +186,9 @@ def connect_arguments(database: Database, *, address: str | None, settings: bool
         arguments: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, "application_name": APPLICATION}
         if options:
             arguments["options"] = " ".join(options)
-        if address:
-            arguments["hostaddr"] = address
+        if way:
+            # The names stay beside their addresses: a certificate is compared with the name.
+            arguments["host"], arguments["hostaddr"] = way.names, way.addresses
         return arguments
     if database.dialect == "mysql":
         return {"connect_timeout": CONNECT_SECONDS, "read_timeout": STATEMENT_MS // 1000}
@@ -263,14 +215,14 @@ def engine_for(
     login: Login,
     *,
     read_only: bool,
-    address: str | None = None,
+    way: Way | None = None,
     settings: bool = True,
     **extra: Any,
 ) -> tuple[sa.Engine, str | None]:
     """An engine without a pool, and the password for masking messages."""
     password = login.password()
     target = url(database, login, password)
-    arguments = connect_arguments(database, address=address, settings=settings)
+    arguments = connect_arguments(database, way=way, settings=settings)
     if database.dialect == "sqlite" and read_only:
         # SQLite makes a missing file when it opens one for writing.
         target = target.set(
@@ -290,6 +242,14 @@ def engine_for(
     return engine, password
 
 
+def with_failures(problem: Problem, way: Way | None) -> Problem:
+    """The same problem, with a word on hosts that were left out because they cannot be reached."""
+    if way is None or not way.failures:
+        return problem
+    known = problem.finding
+    return Problem(known["code"], known["argument"], f"{known['found']} ({'; '.join(way.failures)})", known["remedy"])
+
+
 def connect(database: Database, login: Login, *, read_only: bool = True, plain: bool = False) -> sa.Connection:
     """A connection, or a Problem that says what is wrong, within five seconds.
 
@@ -298,13 +258,13 @@ def connect(database: Database, login: Login, *, read_only: bool = True, plain: 
     require_driver(database)
     importlib.import_module("sqlalchemy.dialects." + database.dialect)
     login.password()
-    address = reach(database)
+    way = reach(database)
     for settings in (False,) if plain else (True, False):
-        engine, password = engine_for(database, login, read_only=read_only, address=address, settings=settings)
+        engine, password = engine_for(database, login, read_only=read_only, way=way, settings=settings)
         try:
             connection = engine.connect()
         except sa.exc.DBAPIError as error:
-            problem = classify(database, login, error, password)
+            problem = with_failures(classify(database, login, error, password), way)
             if problem.finding["code"] == "database-pooler" and settings and read_only:
                 # A pooler between refuses settings at the start; reading works without them.
                 continue

@@ -142,7 +142,9 @@ def state_finding(seen: Seen) -> dict | None:
 def write_findings(database: Database, settings: Mapping, argument: str) -> list[dict]:
     """Whether the role of these sessions can write at all; the argument is that of its login."""
     if settings.get("in_recovery"):
-        return [finding("database-replica", f"{database.name}.host", f"{database.description} is a replica")]
+        several = "put target_session_attrs=read-write into the query, so that the primary is found among the hosts"
+        remedy = several if "," in database.host and "target_session_attrs" not in database.query else ""
+        return [finding("database-replica", f"{database.name}.host", f"{database.description} is a replica", remedy)]
     if settings.get("default_read_only") == "on":
         found = f"role {settings['role']!r} has default_transaction_read_only=on in {database.description}"
         return [finding("role-read-only", argument, found)]

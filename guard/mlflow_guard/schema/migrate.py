@@ -19,6 +19,7 @@ from mlflow_guard.inspect.inspection import opened
 from mlflow_guard.progress import say
 from mlflow_guard.schema.lock import session
 
+CONNECT_SECONDS = 10
 MIGRATION_NAME = "mlflow-guard migration"
 
 
@@ -59,6 +60,8 @@ def _migration_url(database: Database, login: Login, blocked_seconds: float) -> 
             "-c idle_in_transaction_session_timeout=0",
         ]
         query = {"options": " ".join(options), "application_name": MIGRATION_NAME}
+        # Of several hosts the first may be one that swallows packets.
+        query["connect_timeout"] = str(CONNECT_SECONDS)
     return db.url(database, login, login.password(), query)
 
 

@@ -20,12 +20,15 @@ from mlflow_guard.answer import Problem
 from mlflow_guard.config import Config, Database
 from mlflow_guard.findings import FINDINGS
 from mlflow_guard.inspect import store
+from mlflow_guard.inspect.hosts import reach
 from mlflow_guard.inspect.schema_state import VERSION_TABLES
 from mlflow_guard.serve import health
 
 APPLICATION = "mlflow-guard readiness"
 # A table that each kind of store reads all the time.
 TABLES = {"backend": "experiments", "auth": "users"}
+# How long other hosts of a database are waited for when one has answered.
+GRACE_SECONDS = 0.2
 CREDENTIALS_CODES = ("store-denied", "store-signature", "store-credentials-missing")
 
 
@@ -77,11 +80,16 @@ class PostgresLook:
         try:
             # A connection that was cut silently must leave time for a new one.
             rows = self._ask(time.monotonic() + self.seconds / 2 if kept else end)
+        except Problem as problem:
+            # None of several hosts can be reached.
+            raise Unready(problem.finding["found"]) from None
         except (psycopg2.OperationalError, psycopg2.InterfaceError, TimeoutError) as error:
             if not kept or self.connection is not None:
                 raise self._reason(error) from None
             try:
                 rows = self._ask(end)
+            except Problem as problem:
+                raise Unready(problem.finding["found"]) from None
             except (psycopg2.Error, TimeoutError) as again:
                 raise self._reason(again) from None
         except psycopg2.Error as error:
@@ -133,6 +141,10 @@ class PostgresLook:
         }
         if database.port:
             arguments["port"] = str(database.port)
+        if "," in database.host:
+            # libpq would spend all of the time on a first host that swallows packets.
+            way = reach(database, max(0.1, (end - time.monotonic()) / 2), GRACE_SECONDS)
+            arguments |= {"host": way.names, "hostaddr": way.addresses} if way else {}
         password = database.server.password()
         if password is not None:
             arguments["password"] = password
