@@ -37,7 +37,7 @@ KNOWN = {
         "database_host",
         "give the server's own address and not that of a pooler, which refuses the settings of a connection",
     ),
-    "database-read-only": ("database_host", "give the address of the server that takes writes"),
+    "database-replica": ("database_host", "give the address of the primary, or wait until this server is promoted"),
     "database-encoding": ("database_name", "make the database anew with the encoding UTF8"),
     "database-unrecorded": (
         "database_adopt_enabled",
@@ -67,7 +67,7 @@ ROLE_REMEDIES = {
     ),
     "record-of-another-owner": "give each deployment a database of its own, or this one the owner that it had",
     "rights-missing": f"give the role its rights ({SETUP}), or set mlflow_server_schema to initialize",
-    "database-read-only": "ALTER ROLE … RESET default_transaction_read_only",
+    "role-read-only": "ALTER ROLE … RESET default_transaction_read_only",
 }
 PASSWORD_FILE = re.compile(r"the password of /run/secrets/\S+")
 
