@@ -93,6 +93,11 @@ def external_s3() -> Counts:
     return pytest("tests/stores", "--numprocesses=2", "--dist=loadfile")
 
 
+def databases() -> Counts:
+    docker.provide()
+    return pytest("tests/databases", "--numprocesses=2")
+
+
 # The scenarios that need more than this machine: the test bed, and the variable that names something else to run on.
 BEDS = {"k8s": ("kubernetes", "KUBERNETES_CONTEXT"), "multi-az-nfs": ("machine", "NFS_INVENTORY")}
 
@@ -257,6 +262,7 @@ STAGES = [
     Stage("guard", "pytest tests/guard, with real databases", guard),
     Stage("images", "pytest tests/images, with Docker", images),
     Stage("refusals", "bad input to the playbooks", refusals),
+    Stage("databases", "deployments on a PostgreSQL that is somebody else's", databases),
     *(usual(scenario) for scenario in SCENARIOS if scenario != "k8s"),
     # They take the images of a deployment, so they come after them.
     Stage(
