@@ -28,6 +28,10 @@ POSTGRES_WORDS = (
     # With several hosts and target_session_attrs, the sentences about all of them come as one.
     ("session is read-only", "database-replica"),
     ("server is in hot standby mode", "database-replica"),
+    # Before the words for passwords and sockets: what certificates and their files are refused with has those in it.
+    ("certificate authentication failed", "database-tls"),
+    ("certificate file", "database-tls"),
+    ("private key file", "database-tls"),
     ("unsupported startup parameter", "database-pooler"),
     ("password authentication failed", "database-auth-failed"),
     ("no password supplied", "database-auth-failed"),
@@ -161,7 +165,9 @@ def classify(database: Database, login: Login, error: Exception, password: str |
     }.get(code, database.name)
     found = {
         "database-auth-failed": f"{database.description} does not accept {who} with the password of "
-        f"{login.password_file or 'no file'}",
+        f"{login.password_file or 'no file'}"
+        # A server that compares the certificate's name with the role's refuses both in the same words.
+        + (f" and the certificate {database.query['sslcert']}" if "sslcert" in database.query else ""),
         "database-missing": f"{database.description} does not exist",
         "database-no-connect-right": f"{who} may not connect to {database.description}",
         "database-not-a-database": f"what answers at {database.host}:{database.port} is no {database.dialect} server",
