@@ -267,12 +267,14 @@ FINDINGS = {
     },
     "database-pooler": {
         "severity": "error",
-        "meaning": "A connection pooler stands in between and does not pass session settings on.",
+        "meaning": "A connection pooler stands in between that does not keep a session, or does not pass settings on.",
         "why": (
-            "Session locks and settings do not work through transaction pooling, so the schema step needs the database "
-            "itself."
+            "Session locks and settings do not work through such pooling, so the schema step needs the database "
+            "itself. Servers and the check may go through it."
         ),
-        "remedy": "run the schema step with the database server's own address",
+        "remedy": (
+            "run the schema step with the database server's own host and port, and keep the pooler's for the servers"
+        ),
     },
     "database-refused": {
         "severity": "error",

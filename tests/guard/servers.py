@@ -222,6 +222,44 @@ def start_replica(parent: Path, primary: Postgres, host: str = "127.0.0.1", name
 
 
 @dataclass
+class Pooler:
+    """PgBouncer before a server."""
+
+    port: int
+    process: subprocess.Popen
+
+    def stop(self) -> None:
+        end(self.process, signal.SIGINT)
+
+
+def start_pooler(parent: Path, target: Postgres, users: dict[str, str], **settings: str) -> Pooler:
+    """Start PgBouncer, which knows these users with their passwords."""
+    program = shutil.which("pgbouncer") or next(iter(glob.glob("/usr/sbin/pgbouncer")), None)
+    if program is None:
+        raise RuntimeError("PgBouncer is not installed: apt-get install --no-install-recommends pgbouncer")
+    identity = unprivileged("postgres")
+    port = free_port()
+    base = own_directory(parent, f"pgbouncer{port}", identity)
+    lines = [" ".join('"' + text.replace('"', '""') + '"' for text in user) for user in users.items()]
+    options = {
+        "listen_addr": "127.0.0.1",
+        "listen_port": str(port),
+        "unix_socket_dir": "",
+        "auth_type": "scram-sha-256",
+        "auth_file": str(base / "users"),
+        **settings,
+    }
+    words = [f"{name} = {value}" for name, value in options.items()]
+    (base / "users").write_text("\n".join(lines) + "\n")
+    databases = ["[databases]", f"* = host={target.host} port={target.port}"]
+    (base / "pgbouncer.ini").write_text("\n".join([*databases, "[pgbouncer]", *words]) + "\n")
+    with open(base / "log", "wb") as log:
+        process = subprocess.Popen([program, str(base / "pgbouncer.ini")], cwd=base, stdout=log, stderr=log, **identity)
+    wait_until(lambda: port_open(port), "PgBouncer", process=process)
+    return Pooler(port, process)
+
+
+@dataclass
 class MariaDB:
     """A MariaDB server whose root may come in over TCP with a password."""
 

@@ -18,7 +18,8 @@ from mlflow_guard.inspect.hosts import Way, reach
 APPLICATION = "mlflow-guard"
 CONNECT_SECONDS = 2
 STATEMENT_MS = 10_000
-LOCK_MS = 3_000
+# Not a round number, so that a session in which it does not hold is told from one with somebody else's setting.
+LOCK_MS = 3_001
 
 # Time limits of sessions, and since which PostgreSQL they are known.
 LIMITS = {"transaction_timeout": 170000, "idle_session_timeout": 140000}

@@ -34,6 +34,7 @@ SETTINGS = sa.text("""
            current_setting('server_version') AS server_version,
            current_setting('server_version_num')::int AS server_version_num,
            pg_encoding_to_char(encoding)::text AS encoding, datcollate::text AS collation, current_user::text AS role,
+           (SELECT setting::int FROM pg_catalog.pg_settings WHERE name = 'lock_timeout') AS lock_ms,
            pg_is_in_recovery() AS in_recovery, current_setting('default_transaction_read_only') AS default_read_only
     FROM pg_catalog.pg_database WHERE datname = current_database()""")
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from mlflow_guard.answer import Answer, Problem, finding
 from mlflow_guard.config import Config, Database, Login, wrong
-from mlflow_guard.inspect import fingerprint, rights, sessions, store
+from mlflow_guard.inspect import fingerprint, pooler, rights, sessions, store
 from mlflow_guard.inspect.inspection import Seen, general_findings, look, opened, state_finding, write_findings
 from mlflow_guard.inspect.schema_state import AT_HEAD, EMPTY, OLDER, some
 from mlflow_guard.schema import dump, reencrypt
@@ -252,6 +252,8 @@ def _plan_database(
         return None
     with opened(database, owner) as connection:
         if database.dialect == "postgresql":
+            for each in pooler.findings(connection, database, owner, seen.facts.settings):
+                answer.add(each)
             for each in _owner_findings(connection, seen, config, plan):
                 if options.mode != "refuse" or each["severity"] == "warning":
                     answer.add(each)

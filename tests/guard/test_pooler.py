@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, the mlops.mlflow contributors
+"""PgBouncer before a real PostgreSQL: the check and a real server go through it, the schema step does not."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+import servers
+from conftest import HOSTILE, OWNER, SERVER
+from mlflow_guard.config import parse
+from mlflow_guard.inspect import pooler
+from mlflow_guard.inspect.inspection import opened
+from test_gate import api
+from test_readiness import serving
+
+# Whether the pooler refuses a client that sends settings, as it does by itself, or drops them, as it is often told.
+DROPS = {"refuses": {}, "drops": {"ignore_startup_parameters": "options,extra_float_digits"}}
+
+
+@pytest.fixture(scope="module", params=[(mode, drops) for mode in ("session", "transaction") for drops in DROPS])
+def bouncer(request, scratch, cluster) -> Iterator[servers.Pooler]:
+    mode, drops = request.param
+    users = {OWNER: HOSTILE, SERVER: HOSTILE}
+    made = servers.start_pooler(scratch, cluster.server, users, pool_mode=mode, **DROPS[drops])
+    yield made
+    made.stop()
+
+
+def log_run(port: int, number: int) -> str:
+    """One run with parameters, metrics and a tag, as clients log it."""
+    run = api(port, "/api/2.0/mlflow/runs/create", {"experiment_id": "0", "start_time": 1, "run_name": f"r{number}"})
+    name = run["run"]["info"]["run_id"]
+    batch = {
+        "run_id": name,
+        "metrics": [{"key": "loss", "value": 1 / step, "timestamp": step, "step": step} for step in range(1, 21)],
+        "params": [{"key": "depth", "value": str(number)}],
+        "tags": [{"key": "kind", "value": "test"}],
+    }
+    api(port, "/api/2.0/mlflow/runs/log-batch", batch)
+    api(port, "/api/2.0/mlflow/runs/update", {"run_id": name, "status": "FINISHED", "end_time": 2})
+    return name
+
+
+@pytest.mark.slow
+def test_check_and_server_go_through_it(ready, cluster, bouncer):
+    ready.config["backend_store"]["port"] = bouncer.port
+    answer = ready.run("check")
+    assert (answer.code, answer.codes) == (0, set()), answer.document
+    with serving(ready):
+        names = [log_run(ready.port, number) for number in range(10)]
+        found = api(ready.port, "/api/2.0/mlflow/runs/search", {"experiment_ids": ["0"], "max_results": 100})
+        assert {each["info"]["run_id"] for each in found["runs"]} == set(names)
+        assert ready.readiness()[0] == 200
+        query = f"http://127.0.0.1:{ready.port}/api/2.0/mlflow/metrics/get-history?run_id={names[0]}&metric_key=loss"
+        with urllib.request.urlopen(query, timeout=20) as history:
+            assert len(json.load(history)["metrics"]) == 20
+    rows = cluster.execute("SELECT count(*), count(DISTINCT run_uuid) FROM metrics", database=ready.database)
+    assert rows == [(200, 10)]
+    assert ready.run("check").codes == set()
+
+
+@pytest.mark.parametrize("template", ["head", "empty", "older"])
+def test_the_schema_step_does_not(deploy, cluster, bouncer, template):
+    deployment = deploy(
+        {"head": cluster.head, "empty": lambda: "template0", "older": lambda: cluster.old("3.16.0")}[template]()
+    )
+    deployment.config["backend_store"]["port"] = bouncer.port
+    before = deployment.dump()
+    for options in (["--dry-run", "--skip-store"], []):
+        for mode in ("initialize", "upgrade"):
+            answer = deployment.run("schema", "--mode", mode, *options)
+            assert answer.code == 3, answer.document
+            assert answer.errors() - {"schema-older"} == {"database-pooler"}
+            assert "database server's own host and port" in answer.finding("database-pooler")["message"]
+    assert deployment.dump() == before
+    # The way that the finding says.
+    deployment.config["backend_store"]["port"] = cluster.server.port
+    assert deployment.run("schema", "--mode", "upgrade").code == 0
+    deployment.config["backend_store"]["port"] = bouncer.port
+    assert deployment.run("check").codes == set()
+
+
+@pytest.mark.parametrize(("mode", "changes"), [("session", False), ("transaction", True)])
+def test_a_pooler_that_changes_sessions_is_told_from_one_that_keeps_them(ready, scratch, cluster, mode, changes):
+    made = servers.start_pooler(scratch, cluster.server, {OWNER: HOSTILE}, pool_mode=mode, **DROPS["drops"])
+    try:
+        direct = parse(ready.config).backend
+        with opened(direct, direct.owner) as connection:
+            assert not pooler.is_between(connection)
+            assert not pooler.changes_sessions(connection, direct, direct.owner)
+        ready.config["backend_store"]["port"] = made.port
+        through = parse(ready.config).backend
+        with opened(through, through.owner) as connection:
+            assert pooler.is_between(connection)
+            assert pooler.changes_sessions(connection, through, through.owner) is changes
+    finally:
+        made.stop()
+
+
+def test_a_pool_with_a_single_session(ready, scratch, cluster):
+    """The second transaction waits for the only session, and is not waited for in turn."""
+    made = servers.start_pooler(
+        scratch, cluster.server, {OWNER: HOSTILE}, pool_mode="transaction", default_pool_size="1", **DROPS["drops"]
+    )
+    try:
+        ready.config["backend_store"]["port"] = made.port
+        through = parse(ready.config).backend
+        with opened(through, through.owner) as connection:
+            assert pooler.changes_sessions(connection, through, through.owner)
+    finally:
+        made.stop()
