@@ -102,6 +102,9 @@ def parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="how long to wait for a database or store that cannot be reached (0)",
     )
+    commands.add_parser(
+        "survey", parents=[common], help="what is in a database that is to be adopted; nothing is written anywhere"
+    )
     commands.add_parser("serve", parents=[common], help="check, then run `mlflow server` and watch it")
     commands.add_parser("store", parents=[common], help="prove the artifact store: put, get, multipart, list, delete")
     health = commands.add_parser("health", parents=[common], help="container health check")
@@ -115,12 +118,17 @@ def parser() -> argparse.ArgumentParser:
 
 def as_text(document: dict) -> str:
     """The answer for people."""
+    from mlflow_guard.inspect import survey_text
+
     lines = [f"{document['command']}: {document['status']}" + (", changed" if document["changed"] else "")]
     for name, each in (document.get("databases") or {}).items():
         lines.append(
             f"  {name}: {each['place']}, {each['state'].replace('_', ' ')}"
             + (f", revision {each['revision']}" if each["revision"] else "")
         )
+        if document["command"] == "survey":
+            lines += survey_text.of_database(each)
+    lines += survey_text.of_steps(document.get("schema_step") or {})
     for word in document.get("planned") or []:
         lines.append(f"  planned: {word}")
     for name, file in (document.get("dumps") or {}).items():
@@ -211,6 +219,11 @@ def run(arguments: argparse.Namespace, child=None):
             check.run(config, answer, skip_store=arguments.skip_store)
         elif arguments.command == "schema":
             answer = _schema(config, arguments, answer)
+        elif arguments.command == "survey":
+            from mlflow_guard.inspect import survey
+            from mlflow_guard.schema import step
+
+            survey.run(config, answer, lambda mode: step.trial(config, mode, accept))
         elif arguments.command == "store":
             from mlflow_guard.inspect import store
 

@@ -148,3 +148,11 @@ def run(config: Config, options: Options, answer: Answer) -> None:
         if not answer.errors:
             apply(config, plan, options, answer, checks)
     answer.facts["databases"] = {name: seen.document() for name, seen in plan.seen.items()}
+
+
+def trial(config: Config, mode: str, accept: tuple[str, ...] = ()) -> dict:
+    """What the step would do or say about the databases. Nothing is written, and no folder for dumps is made."""
+    answer = Answer("schema", accept)
+    run(config, Options(mode, dry_run=True, skip_dump=True, skip_store=True), answer)
+    document = answer.document()
+    return {key: document.get(key, []) for key in ("status", "exit_code", "planned", "findings")}
