@@ -308,6 +308,9 @@ def main(argv: list[str] | None = None) -> NoReturn:
 
         answer = unexpected(Answer(arguments.command), error)
     document = answer.document()
+    if arguments.command == "survey":
+        # For programs that show people what was seen.
+        document["lines"] = as_text(document).splitlines()
     write(document, form, answers)
     if arguments.command == "serve":
         for each in answer.errors:

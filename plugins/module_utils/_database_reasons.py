@@ -69,7 +69,7 @@ ROLE_REMEDIES = {
     "rights-missing": f"give the role its rights ({SETUP}), or set mlflow_server_schema to initialize",
     "role-read-only": "ALTER ROLE … RESET default_transaction_read_only",
 }
-PASSWORD_FILE = re.compile(r"the password of /run/secrets/\S+")
+PASSWORD_FILE = re.compile(r"the password of /run/secrets/[^\s;,]+")
 
 
 def sentence(finding: dict[str, Any], given: dict[str, Any]) -> str:
@@ -77,6 +77,9 @@ def sentence(finding: dict[str, Any], given: dict[str, Any]) -> str:
     code, found = current(str(finding.get("code", ""))), str(finding.get("found", ""))
     found = PASSWORD_FILE.sub("the password that is given", found)
     role = role_of(str(finding.get("argument", "")), given)
+    if code == "database-auth-failed" and given.get("client_certificate_file"):
+        remedy = "give the certificate that the server takes for this role, and the password where it asks for one too"
+        return with_code(f"database_client_certificate_file: {found}; {remedy}.", code)
     if role and code in ROLE_REMEDIES:
         remedy = ROLE_REMEDIES[code].format(password=f"database_{role}_password")
         return with_code(f"database_{role}_username: {found}; {remedy}.", code)
