@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.mlops.mlflow.plugins.module_utils._input import NotKnown, fault, faults
+from ansible_collections.mlops.mlflow.plugins.module_utils._input import NotKnown, faults, found_fault
 
 # The fact in which faults are collected, each with its role and options; None while nobody collects.
 COLLECTED = "input_faults"
@@ -36,7 +36,7 @@ class ActionModule(ActionBase):
         collected = variables.get(COLLECTED) if arguments["collect"] != "begin" else []
         role = os.path.basename(variables.get("role_path", ""))
         spec = self._spec(arguments["entry_point"], variables)
-        found = [*(collected or []), *(fault(role, each, spec) for each in arguments["found"])]
+        found = [*(collected or []), *(found_fault(role, each, spec, variables) for each in arguments["found"])]
         rules = variables.get(arguments["rules"] or "", [])
         found += faults(role, spec, variables, rules, self._evaluate, found)
         result["changed"] = False

@@ -41,7 +41,9 @@ def named_in(text: str, names: Iterable[str]) -> bool:
 def origin(name: str, variables: Mapping[str, Any]) -> str:
     """The variable that a user sets where an option has just its value."""
     found = HANDED_ON.fullmatch(text) if isinstance(text := variables.get(name), str) else None
-    return origin(found[1], variables) if found and found[1] != name and found[1] in variables else name
+    # Where there is a default, nobody needs to have set the variable.
+    known = found and found[1] != name and (found[1] in variables or found[2])
+    return origin(found[1], variables) if known else name
 
 
 def plain(message: str, spec: dict[str, Any], values: dict[str, Any]) -> str:
@@ -83,6 +85,12 @@ def by_rules(
             if not (found or anything_wrong):
                 raise
     return found
+
+
+def found_fault(role: str, message: str, spec: Iterable[str], variables: Mapping[str, Any]) -> dict[str, Any]:
+    """A sentence of ours, with the names that users set."""
+    origins = {name: origin(name, variables) for name in spec}
+    return fault(role, renamed(message, origins), {*origins.values()})
 
 
 def fault(role: str, message: str, names: Container[str]) -> dict[str, Any]:

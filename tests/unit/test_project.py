@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 GALAXY = yaml.safe_load((ROOT / "galaxy.yml").read_text(encoding="utf-8"))
 PLAYBOOKS = sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
 # What is done with a deployment, and not one itself.
-ACTIONS = {"adopt", "campaign", "destroy", "verify", "resilience", "minikube"}
+ACTIONS = {"adopt", "campaign", "database", "destroy", "verify", "resilience", "minikube"}
 DEPLOYMENTS = [name for name in PLAYBOOKS if name not in ACTIONS and "_" not in name]
 
 
