@@ -292,10 +292,15 @@ def described(each: dict[str, Any]) -> str:
     return f"{each['kind']} {each['schema'] + '.' if each['schema'] else ''}{each['name']}"
 
 
+def answered(answer: dict[str, Any]) -> bool:
+    """Whether a query has a result. Its task does not count as failed, since the reason is told in another one."""
+    return "query_result" in answer
+
+
 def by_database(answers: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """What is in each database that was looked at, or the `error` of looking."""
     return {
-        each["item"]: {"error": str(each.get("msg", ""))} if each.get("failed") else each["query_result"][0]["seen"]
+        each["item"]: each["query_result"][0]["seen"] if answered(each) else {"error": str(each.get("msg", ""))}
         for each in answers
         if not each.get("skipped")
     }
@@ -484,7 +489,7 @@ AFTER_PASSWORD = re.compile(
 def password_state(answer: dict[str, Any]) -> str:
     """Whether a role's password is `right` or `wrong`, or whether its login cannot tell (`unknown`)."""
     error = str(answer.get("msg", ""))
-    if not answer.get("failed") or AFTER_PASSWORD.search(error):
+    if answered(answer) or AFTER_PASSWORD.search(error):
         return "right"
     return "unknown" if "pg_hba.conf" in error else "wrong"
 
