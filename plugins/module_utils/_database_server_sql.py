@@ -17,17 +17,54 @@ BEGIN = """\
 --   psql --no-psqlrc --host=HOST --username=ADMINISTRATOR --dbname={admin_database} --file=THIS_FILE
 -- psql asks for the password of a role that is new. Where nobody can answer, or for other passwords, write a file that
 -- sets them and reads this one:
+--   \\set ON_ERROR_STOP on
 --   \\set owner_password `cat FILE`
 --   \\set server_password `cat FILE`
 --   \\i THIS_FILE
 \\set ON_ERROR_STOP on
 \\set QUIET on
 SET client_min_messages = warning;
+SELECT current_database() AS first_database \\gset
+"""
+
+QUIET = """
 SELECT rolsuper AS is_superuser FROM pg_catalog.pg_roles WHERE rolname = current_user \\gset
 \\if :is_superuser
     -- Passwords are for no log.
     SET log_statement = 'none';
     SET log_min_duration_statement = -1;
+\\endif
+"""
+
+CHECK = """
+-- Nothing is changed if database {name} holds something else.
+SELECT EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname = {literal}) AS is_there \\gset
+\\if :is_there
+    \\connect {quoted}
+    DO $$
+    DECLARE
+        strange text;
+    BEGIN
+        -- What is neither PostgreSQL's, nor an extension's, nor the guard's, nor MLflow's.
+        WITH own AS (
+            SELECT c.oid, c.tableoid AS class, n.nspname, c.relname AS name, c.relkind IN ('r', 'p') AS is_table
+            FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+            WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+            UNION ALL
+            SELECT p.oid, p.tableoid, n.nspname, p.proname, false
+            FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+        ), there AS (
+            SELECT * FROM own o WHERE nspname NOT IN ('information_schema', 'mlflow_guard') AND nspname !~ '^pg_'
+            AND NOT EXISTS (
+                SELECT FROM pg_catalog.pg_depend d WHERE d.classid = o.class AND d.objid = o.oid AND d.deptype = 'e')
+        )
+        SELECT string_agg(nspname || '.' || name, ', ') INTO strange FROM there t
+        WHERE NOT (is_table AND ({ours}));
+        IF strange IS NOT NULL THEN
+            RAISE EXCEPTION 'database {name} holds what is not MLflow''s: %', left(strange, 200);
+        END IF;
+    END $$;
+    \\connect :"first_database"
 \\endif
 """
 
@@ -72,39 +109,10 @@ FROM pg_catalog.pg_roles WHERE rolname = current_user \\gset
 \\if :joins
     GRANT {owner_quoted} TO CURRENT_USER;
 \\endif
-SELECT current_database() AS first_database \\gset
 """
 
 DATABASE = """
 -- Database {name}.
-SELECT EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname = {literal}) AS is_there \\gset
-\\if :is_there
-    \\connect {quoted}
-    DO $$
-    DECLARE
-        strange text;
-    BEGIN
-        -- What is neither PostgreSQL's, nor an extension's, nor the guard's, nor MLflow's.
-        WITH own AS (
-            SELECT c.oid, c.tableoid AS class, n.nspname, c.relname AS name, c.relkind IN ('r', 'p') AS is_table
-            FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-            WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
-            UNION ALL
-            SELECT p.oid, p.tableoid, n.nspname, p.proname, false
-            FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-        ), there AS (
-            SELECT * FROM own o WHERE nspname NOT IN ('information_schema', 'mlflow_guard') AND nspname !~ '^pg_'
-            AND NOT EXISTS (
-                SELECT FROM pg_catalog.pg_depend d WHERE d.classid = o.class AND d.objid = o.oid AND d.deptype = 'e')
-        )
-        SELECT string_agg(nspname || '.' || name, ', ') INTO strange FROM there t
-        WHERE NOT (is_table AND ({ours}));
-        IF strange IS NOT NULL THEN
-            RAISE EXCEPTION 'database {name} holds what is not MLflow''s: %', left(strange, 200);
-        END IF;
-    END $$;
-    \\connect :"first_database"
-\\endif
 SELECT 'CREATE DATABASE {quoted} OWNER {owner_quoted} TEMPLATE template0 ENCODING ''UTF8''' || CASE
     WHEN pg_catalog.pg_encoding_to_char(encoding) = 'UTF8' THEN '' ELSE ' LC_COLLATE ''C'' LC_CTYPE ''C''' END
 FROM pg_catalog.pg_database
@@ -187,6 +195,10 @@ def script(given: dict[str, Any]) -> str:
         "schema_quoted": quoted(schema or "public"),
     }
     parts = [BEGIN.format(admin_database=given["admin_database"])]
+    for name in given["databases"]:
+        parts.append(CHECK.format(name=name, quoted=quoted(name), literal=literal(name), ours=ours()))
+    # A setting is for one connection, and looking into a database is another one.
+    parts.append(QUIET)
     parts.append(role(given, "owner", "owns the databases and their schema, and only the schema step uses it"))
     parts.append(role(given, "server", "the MLflow servers, which read and write rows"))
     parts.append(JOIN.format(**words))
@@ -194,5 +206,5 @@ def script(given: dict[str, Any]) -> str:
     for name in given["databases"]:
         own = {"name": name, "quoted": quoted(name), "literal": literal(name)}
         path = SEARCH_PATH.format(**own, **words) if schema else ""
-        parts.append(DATABASE.format(ours=ours(), defaults=defaults, search_path=path, **own, **words))
+        parts.append(DATABASE.format(defaults=defaults, search_path=path, **own, **words))
     return "".join(parts) + END.format(**words)
