@@ -4,6 +4,10 @@
 
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
+
 import psycopg2
 import pytest
 
@@ -156,3 +160,13 @@ def test_a_password_is_changed_by_giving_another(server: Server) -> None:
     back = server.play(database_server_password=SERVER_PASSWORD)
     assert (back.code, changed(back)) == (0, 1)
     assert server.as_role(SERVER, "SELECT 1") == [(1,)]
+
+
+def test_the_control_node_does_the_work_for_a_host_that_it_need_not_reach(server: Server, tmp_path: Path) -> None:
+    inventory = tmp_path / "hosts.yml"
+    hosts = {"far": {"ansible_host": "192.0.2.1"}, "farther": {"ansible_host": "192.0.2.2"}}
+    inventory.write_text(json.dumps({"mlflow": {"hosts": hosts}}), encoding="utf-8")
+    played = server.play("--inventory", str(inventory))
+    assert played.code == 0, played.text
+    # The second host finds all done.
+    assert re.findall(r"(\w+) +: ok=.* changed=(?!0)", played.text) == ["far"]

@@ -110,9 +110,6 @@ CASES: dict[str, tuple[Callable[[Server], object], dict, list[str]]] = {
         ["database_owner_password is empty", "none is generated"],
     ),
     "no host": (lambda server: None, {"database_host": None}, ["database_host is empty"]),
-    "what the playbook decides": (
-        lambda server: None, {"database_server_host": "127.0.0.1"}, ["sets database_server_host", "set database_host"],
-    ),
 }  # fmt: skip
 
 
@@ -124,6 +121,14 @@ def test_nothing_of_others_is_touched(name: str, server: Server) -> None:
         refused(server, words, **changes)
     finally:
         server.run("DROP TABLE IF EXISTS secret_plans")
+
+
+def test_what_the_playbook_hands_on_is_refused_by_name(server: Server) -> None:
+    before = fingerprint(server.dsn)
+    played = server.play(database_server_host="127.0.0.1")
+    assert played.code == 2
+    assert "remove database_server_host, and set database_host." in played.text
+    assert fingerprint(server.dsn) == before
 
 
 CLOUD_CASES: dict[str, tuple[Callable[[Server], object], dict, list[str]]] = {

@@ -37,7 +37,8 @@ def psql(server: Server, script: Path) -> subprocess.CompletedProcess:
     for which, password in (("owner", OWNER_PASSWORD), ("server", SERVER_PASSWORD)):
         (folder / which).write_text(password, encoding="utf-8")
     lines = [f"\\set {which}_password `cat {folder / which}`" for which in ("owner", "server")]
-    (folder / "outer.sql").write_text("\n".join(["\\set ON_ERROR_STOP on", *lines, f"\\i {script}"]) + "\n", encoding="utf-8")
+    text = "\n".join(["\\set ON_ERROR_STOP on", *lines, f"\\i {script}", ""])
+    (folder / "outer.sql").write_text(text, encoding="utf-8")
     user, password = ("super", server.postgres.password) if server.superuser else (ADMIN, ADMIN_PASSWORD)
     command = ["psql", "--no-psqlrc", "--host=127.0.0.1", f"--port={server.postgres.port}", f"--username={user}"]
     environment = {**os.environ, "PGPASSWORD": password, "PGSSLMODE": "disable"}
@@ -86,3 +87,19 @@ def test_the_sql_can_be_printed(server: Server) -> None:
     played = server.play(database_server_sql_only="true", database_host=None)
     assert played.code == 0, played.text
     assert 'CREATE ROLE \\"mlflow_owner\\"' in played.text
+
+
+def test_passwords_are_in_no_log_where_a_superuser_can_keep_them_out(server: Server, tmp_path: Path) -> None:
+    ((data,),) = server.run("SHOW data_directory")
+    log = Path(data).parent / "log"
+    server.run("ALTER SYSTEM SET log_statement = 'all'", "SELECT pg_reload_conf()", "SELECT pg_sleep(0.5)")
+    try:
+        simple = {"database_owner_password": "Hidden-Owner", "database_server_password": "Hidden-Server"}
+        assert server.play(**simple).code == 0
+        assert psql(server, written(server, tmp_path)).returncode == 0
+    finally:
+        server.run("ALTER SYSTEM RESET log_statement", "SELECT pg_reload_conf()")
+    text = log.read_text(encoding="utf-8", errors="replace")
+    for statement in ('REVOKE ALL ON database "mlflow" FROM PUBLIC', 'CREATE SCHEMA IF NOT EXISTS "public"'):
+        assert statement in text, statement
+    assert "Hidden-" not in text

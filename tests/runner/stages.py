@@ -88,6 +88,12 @@ def refusals() -> Counts:
     return pytest("tests/refusals", "--numprocesses=2")
 
 
+def database_server() -> Counts:
+    if not run(["ansible-playbook", "tests/beds/databases.yml"]):
+        raise StageFailed("The database programs could not be provided; see above.")
+    return pytest("tests/database_server", "--numprocesses=2", "--dist=loadfile")
+
+
 def external_s3() -> Counts:
     docker.provide()
     return pytest("tests/stores", "--numprocesses=2", "--dist=loadfile")
@@ -240,6 +246,7 @@ def kubernetes_minutes() -> int:
 NFS = "its verification on the test machine was changed and has not been seen to its end since"
 ON_REQUEST = {"multi-az-nfs": NFS}
 FOREIGN = "it deploys on stores of others, finds out in many ways that one is of no use, and takes a quarter of an hour"
+SERVERS = "it prepares real servers in many ways, and takes a quarter of an hour"
 OTHER_STORE = "every run meets each store in one scenario, and this is the same scenario on the other one"
 
 
@@ -295,5 +302,11 @@ STAGES = [
         if store != usual
     ),
     Stage("external-s3", "single-az on stores that the collection did not deploy", external_s3, on_request=FOREIGN),
+    Stage(
+        "database-server",
+        "databases on PostgreSQL servers that the collection did not deploy",
+        database_server,
+        on_request=SERVERS,
+    ),
     Stage("clean", "nothing is left behind", clean),
 ]
