@@ -11,7 +11,8 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from .fingerprint import contents, fingerprint, shared, without_passwords
+from tests.databases.fingerprint import contents, fingerprint, shared, without_passwords
+
 from .servers import ADMIN, OWNER, SERVER, SERVER_PASSWORD, Server, changed
 
 TABLES = (

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.databases.fingerprint import fingerprint
 from tests.guard import servers
 from tests.stores.authority import Authority
 
-from .fingerprint import fingerprint
 from .servers import ADMIN, ADMIN_PASSWORD, OWNER, SERVER, Server, literal
 from .test_prepare import TABLES
 

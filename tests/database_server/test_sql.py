@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from .fingerprint import fingerprint
+from tests.databases.fingerprint import fingerprint
+
 from .servers import ADMIN, ADMIN_PASSWORD, OWNER_PASSWORD, SERVER_PASSWORD, Server
 from .test_prepare import DAMAGE, DAMAGE_INSIDE, state, works_as_mlflow_needs_it
 from .test_refusals import others_database

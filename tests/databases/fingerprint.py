@@ -2,88 +2,136 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A hash over all of a PostgreSQL server: every row of every table of every database, and who may do what.
 
-    python -m tests.databases.fingerprint "host=db.example.com user=postgres"
+    python -m tests.databases.fingerprint "host=db.example.com user=postgres dbname=postgres"
 
-prints it, a line for each database. Two runs with equal lines mean that nothing was changed between them.
+prints it, a line for each database, with what they share, such as roles, at `*`. Two runs with the same lines mean that
+nothing was changed between them.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 import sys
+from collections.abc import Iterator
 
 import psycopg2
-from psycopg2 import sql
+import psycopg2.extensions
 
-DATABASES = "SELECT datname FROM pg_database WHERE datallowconn ORDER BY datname"
-RELATIONS = """
-    SELECT n.nspname, c.relname, c.relkind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'
-    ORDER BY 1, 2"""
-# What is not in a table of somebody: names, kinds, owners, rights and settings, each as text.
-CATALOGS = (
-    "SELECT nspname, nspowner::regrole::text, nspacl::text FROM pg_namespace WHERE nspname !~ '^pg_(toast|temp)'",
-    "SELECT oid::regclass::text, relkind, relowner::regrole::text, relacl::text FROM pg_class"
-    " WHERE relnamespace NOT IN (SELECT oid FROM pg_namespace WHERE nspname ~ '^(pg_|information_schema$)')",
-    "SELECT attrelid::regclass::text, attnum, attname, atttypid::regtype::text, attnotnull, attacl::text"
-    " FROM pg_attribute WHERE NOT attisdropped AND attrelid IN (SELECT oid FROM pg_class WHERE relnamespace NOT IN"
-    " (SELECT oid FROM pg_namespace WHERE nspname ~ '^(pg_|information_schema$)'))",
-    "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid <> 0",
-    "SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid > 16383",
-    "SELECT oid::regprocedure::text, proowner::regrole::text, proacl::text FROM pg_proc WHERE oid > 16383",
-    "SELECT defaclrole::regrole::text, defaclnamespace::regnamespace::text, defaclacl::text FROM pg_default_acl",
-    "SELECT extname, extversion FROM pg_extension",
-)
-SHARED = (
-    "SELECT datname, datdba::regrole::text, datacl::text, datconnlimit FROM pg_database",
-    "SELECT rolname, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolconnlimit, rolpassword,"
-    " rolvaliduntil::text FROM pg_authid",
-    "SELECT roleid::regrole::text, member::regrole::text, admin_option FROM pg_auth_members",
-    "SELECT setdatabase::text, setrole::regrole::text, setconfig::text FROM pg_db_role_setting",
-)
+# Of the whole server: roles with their passwords, memberships, databases with their rights, settings.
+SHARED = """
+SELECT 'role', to_jsonb(a) - 'oid' FROM pg_authid a
+UNION ALL
+SELECT 'member', jsonb_build_array(
+    m.roleid::regrole, m.member::regrole, m.grantor::regrole, to_jsonb(m) - 'oid' - 'roleid' - 'member' - 'grantor')
+FROM pg_auth_members m
+UNION ALL
+SELECT 'database', jsonb_build_array(
+    datname, datdba::regrole, encoding, datcollate, datctype, datistemplate, datallowconn, datconnlimit, datacl::text)
+FROM pg_database
+UNION ALL
+SELECT 'setting', jsonb_build_array(d.datname, s.setrole::regrole, s.setconfig)
+FROM pg_db_role_setting s LEFT JOIN pg_database d ON d.oid = s.setdatabase
+UNION ALL
+SELECT 'tablespace', jsonb_build_array(spcname, spcowner::regrole, spcacl::text) FROM pg_tablespace
+"""
+# Of one database: who owns what, and who has which rights on it.
+CATALOG = """
+SELECT 'schema', jsonb_build_array(nspname, nspowner::regrole, nspacl::text) FROM pg_namespace
+WHERE nspname !~ '^pg_(toast|temp)'
+UNION ALL
+SELECT 'relation', jsonb_build_array(relnamespace::regnamespace, relname, relkind, relowner::regrole, relacl::text)
+FROM pg_class WHERE relnamespace::regnamespace::text !~ '^pg_(toast|temp)'
+UNION ALL
+SELECT 'column', jsonb_build_array(attrelid::regclass, attname, atttypid::regtype, attnotnull, attacl::text)
+FROM pg_attribute WHERE attrelid >= 16384 AND attnum > 0
+UNION ALL
+SELECT 'function', jsonb_build_array(oid::regprocedure, proowner::regrole, proacl::text, prosrc) FROM pg_proc
+UNION ALL
+SELECT 'type', jsonb_build_array(typnamespace::regnamespace, typname, typowner::regrole, typacl::text)
+FROM pg_type WHERE oid >= 16384
+UNION ALL
+SELECT 'default', jsonb_build_array(
+    defaclrole::regrole, defaclnamespace::regnamespace, defaclobjtype, defaclacl::text)
+FROM pg_default_acl
+UNION ALL
+SELECT 'extension', jsonb_build_array(extname, extowner::regrole, extversion) FROM pg_extension
+UNION ALL
+SELECT 'constraint', jsonb_build_array(conrelid::regclass, conname, pg_get_constraintdef(oid))
+FROM pg_constraint WHERE oid >= 16384
+UNION ALL
+SELECT 'index', jsonb_build_array(pg_get_indexdef(indexrelid)) FROM pg_index WHERE indrelid >= 16384
+UNION ALL
+SELECT 'sequence', jsonb_build_array(schemaname, sequencename, last_value) FROM pg_sequences
+"""
+TABLES = """
+SELECT format('%I.%I', nspname, relname) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+WHERE relkind IN ('r', 'm') AND c.oid >= 16384 AND nspname !~ '^pg_' AND nspname <> 'information_schema' ORDER BY 1
+"""
+DATABASES = "SELECT datname FROM pg_database WHERE datallowconn ORDER BY 1"
 
 
-def hashed(cursor, query) -> str:
-    """A hash over the rows of a query, in an order of their own."""
+def lines(cursor: psycopg2.extensions.cursor, query: str) -> list[str]:
+    """The rows as text in an order that depends on nothing else; names without what search_path makes of them."""
+    cursor.execute("SET search_path = pg_catalog")
     cursor.execute(query)
-    rows = sorted(repr(row) for row in cursor.fetchall())
-    return hashlib.sha256("\n".join(rows).encode()).hexdigest()
+    return sorted(json.dumps(row, sort_keys=True, default=str) for row in cursor.fetchall())
 
 
-def of_database(dsn: str, name: str) -> str:
-    whole = hashlib.sha256()
-    connection = psycopg2.connect(dsn, dbname=name)
+def contents(dsn: str, database: str) -> Iterator[str]:
+    """All that a fingerprint is made of, as lines."""
+    connection = psycopg2.connect(dsn, dbname=database)
     try:
-        # One moment for all of it.
-        connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
+        connection.autocommit = True
         with connection.cursor() as cursor:
-            for query in CATALOGS:
-                whole.update(hashed(cursor, query).encode())
-            cursor.execute(RELATIONS)
-            for schema, table, kind in cursor.fetchall():
-                relation = sql.Identifier(schema, table)
-                whole.update(f"{schema}.{table}.{kind}".encode())
-                if kind in "rp":
-                    whole.update(hashed(cursor, sql.SQL("SELECT t::text FROM {} t").format(relation)).encode())
-                elif kind == "S":
-                    values = sql.SQL("SELECT last_value, is_called FROM {}").format(relation)
-                    whole.update(hashed(cursor, values).encode())
+            yield from lines(cursor, CATALOG)
+            cursor.execute(TABLES)
+            for (table,) in cursor.fetchall():
+                yield table
+                yield from lines(cursor, f"SELECT to_jsonb(t) FROM {table} t")
     finally:
         connection.close()
-    return whole.hexdigest()
 
 
-def fingerprint(dsn: str) -> dict[str, str]:
-    """By database; what they share, such as roles, is at `*`."""
-    connection = psycopg2.connect(dsn)
+def shared(dsn: str) -> list[str]:
+    connection = psycopg2.connect(dsn, dbname="postgres")
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            return lines(cursor, SHARED)
+    finally:
+        connection.close()
+
+
+def without_passwords(texts: list[str]) -> list[str]:
+    """The lines of what is shared, to compare two servers: a password has another salt each time that it is set."""
+    return [re.sub(r'"rolpassword": "[^"]*"', '"rolpassword": "set"', text) for text in texts]
+
+
+def databases(dsn: str) -> list[str]:
+    connection = psycopg2.connect(dsn, dbname="postgres")
     try:
         with connection.cursor() as cursor:
             cursor.execute(DATABASES)
-            names = [name for (name,) in cursor.fetchall()]
-            shared = hashlib.sha256("".join(hashed(cursor, query) for query in SHARED).encode()).hexdigest()
+            return [name for (name,) in cursor.fetchall()]
     finally:
         connection.close()
-    return {"*": shared, **{name: of_database(dsn, name) for name in names}}
+
+
+def digest(texts: Iterator[str] | list[str]) -> str:
+    found = hashlib.sha256()
+    for text in texts:
+        found.update(text.encode() + b"\n")
+    return found.hexdigest()
+
+
+def fingerprint(dsn: str) -> dict[str, str]:
+    """A hash for each database that takes connections, and one for what they share at `*`.
+
+    The user of `dsn` is a superuser. Every row of every table counts, and all roles, owners, rights and settings.
+    """
+    return {"*": digest(shared(dsn)), **{name: digest(contents(dsn, name)) for name in databases(dsn)}}
 
 
 if __name__ == "__main__":
