@@ -99,9 +99,17 @@ def external_s3() -> Counts:
     return pytest("tests/stores", "--numprocesses=2", "--dist=loadfile")
 
 
+ADOPT = "tests/databases/test_adopt.py"
+
+
 def databases() -> Counts:
     docker.provide()
-    return pytest("tests/databases", "--numprocesses=2")
+    return pytest("tests/databases", f"--ignore={ADOPT}", "--numprocesses=2")
+
+
+def adopt() -> Counts:
+    docker.provide()
+    return pytest(ADOPT)
 
 
 # The scenarios that need more than this machine: the test bed, and the variable that names something else to run on.
@@ -247,6 +255,7 @@ NFS = "its verification on the test machine was changed and has not been seen to
 ON_REQUEST = {"multi-az-nfs": NFS}
 FOREIGN = "it deploys on stores of others, finds out in many ways that one is of no use, and takes a quarter of an hour"
 SERVERS = "it prepares real servers in many ways, and takes a quarter of an hour"
+OLD = "it installs three older releases of MLflow, and lets each fill a database"
 OTHER_STORE = "every run meets each store in one scenario, and this is the same scenario on the other one"
 
 
@@ -302,6 +311,7 @@ STAGES = [
         if store != usual
     ),
     Stage("external-s3", "single-az on stores that the collection did not deploy", external_s3, on_request=FOREIGN),
+    Stage("adopt", "databases of plain servers of older releases, taken over", adopt, on_request=OLD),
     Stage(
         "database-server",
         "databases on PostgreSQL servers that the collection did not deploy",
