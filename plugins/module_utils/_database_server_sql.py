@@ -53,6 +53,7 @@ SELECT EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname = {literal}) AS 
             UNION ALL
             SELECT p.oid, p.tableoid, n.nspname, p.proname, false
             FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+            WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_trigger g WHERE g.tgfoid = p.oid)
         ), there AS (
             SELECT * FROM own o WHERE nspname NOT IN ('information_schema', 'mlflow_guard') AND nspname !~ '^pg_'
             AND NOT EXISTS (

@@ -14,6 +14,8 @@ WITH schemas AS (
             WHERE d.classid = c.tableoid AND d.objid = c.oid AND d.refclassid = c.tableoid AND d.deptype IN ('a', 'i'))
     UNION ALL
     SELECT p.tableoid, p.oid, n.nspname, p.proname, p.proowner, 'function' FROM pg_catalog.pg_proc p JOIN schemas n ON n.oid = p.pronamespace
+    -- The function of a trigger belongs to its table; MLflow has one.
+    WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_trigger g WHERE g.tgfoid = p.oid)
     UNION ALL
     SELECT t.tableoid, t.oid, n.nspname, t.typname, t.typowner, 'type' FROM pg_catalog.pg_type t JOIN schemas n ON n.oid = t.typnamespace
     WHERE t.typtype IN ('d', 'e', 'r')

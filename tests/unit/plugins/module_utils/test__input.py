@@ -119,12 +119,19 @@ def test_an_option_goes_by_the_name_of_the_variable_that_it_has_its_value_from()
         ("{{ second }}", "store"),
         ("{{ store ~ 'x' }}", "option"),
         ("{{ not_there }}", "option"),
+        # Nobody needs to set it, but that is the name by which somebody would.
+        ("{{ not_there | default('') }}", "not_there"),
         ("store", "option"),
         (3, "option"),
     ],
 )
 def test_origin(value, name: str) -> None:
     assert _input.origin("option", {"option": value, "store": "x", "second": "{{ store }}"}) == name
+
+
+def test_what_was_found_in_other_ways_goes_by_the_name_that_users_set() -> None:
+    found = _input.found_fault("example", "example_kind is three: give one.", SPEC, HANDED_ON)
+    assert found == {"role": "example", "message": "store is three: give one.", "options": ["store"]}
 
 
 def test_a_sentence_of_a_rule_is_about_the_first_option_that_it_names() -> None:
