@@ -61,7 +61,7 @@ def server(release: str, uri: str, artifacts: Path, log: Path) -> Iterator[str]:
     with log.open("w") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, env=environment, cwd=log.parent)
         try:
-            wait_until(lambda: answers(port), f"mlflow {release}", 120, process)
+            wait_until(lambda: answers(port), f"mlflow {release}", 300, process)
             yield f"http://127.0.0.1:{port}"
         finally:
             end(process)
