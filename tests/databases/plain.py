@@ -15,7 +15,10 @@ from tests.guard.releases import RELEASES, SERVER, environment
 from tests.guard.servers import end, free_port, get, wait_until
 
 # What `mlflow server` and its client of a release import beside what the guard's tests have.
-ALSO = {"3.16.0": ["fastapi", "uvicorn", "flask-cors", "cachetools", "packaging", "requests"]}
+ALSO = {
+    "2.9.2": ["querystring-parser"],
+    "3.16.0": ["fastapi", "uvicorn", "flask-cors", "cachetools", "packaging", "requests"],
+}
 # Logs what people log, and prints what is to be read back: runs with their numbers, and artifacts with their text.
 CLIENT = """
 import json, sys
