@@ -70,9 +70,10 @@ def read(path: Path) -> Candidate | None:
         for name in roles_of(play):
             if name in ROLES:
                 platform = ROLES[name]
-                found = play.get("vars", {}).get(
-                    "deployment_components" if platform == COMPOSE else "kubernetes_components"
-                )
+                variables = play.get("vars", {})
+                given = "deployment_components" if platform == COMPOSE else "kubernetes_components"
+                # Those of the collection's own playbooks may run elsewhere, which only a run can tell.
+                found = variables.get("wiring_components", variables.get(given))
                 return Candidate(path.stem, platform, tuple(found) if isinstance(found, list) else ())
     return None
 

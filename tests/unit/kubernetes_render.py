@@ -30,7 +30,7 @@ def play(name: str, variables: dict[str, Any], target: Path, steps: tuple[str, .
     original = yaml.safe_load((ROOT / "playbooks" / "k8s.yml").read_text(encoding="utf-8"))[0]
     images = {
         component: {"reference": f"registry.example.com/{component}:1", "pull_policy": "IfNotPresent"}
-        for component in original["vars"]["kubernetes_components"]
+        for component in original["vars"]["wiring_components"]
     }
     cluster = {
         "claims": [],
