@@ -20,7 +20,7 @@ def explain(findings: list[dict[str, Any]], store: dict[str, Any], database: dic
 
 
 def told(finding: dict[str, Any], store: dict[str, Any], database: dict[str, Any]) -> str:
-    is_backend = str(finding.get("argument", "")).split(".")[0] == BACKEND
+    is_backend = str(finding.get("argument", "")).partition(".")[0] == BACKEND
     if is_backend and database.get("external"):
         return _database_reasons.sentence(finding, database["given"])
     return _object_store.sentence(finding, store)

@@ -68,8 +68,9 @@ def whole_number(text: str | None, default: int) -> int:
         return default
 
 
-def need(config: Config, environment: Mapping[str, str] = os.environ) -> Need:
-    """What this configuration needs."""
+def need(config: Config, environment: Mapping[str, str] | None = None) -> Need:
+    """What this configuration needs, by the environment of this process where no other is given."""
+    environment = os.environ if environment is None else environment
     workers = option_values(config.argv, "--workers", "-w")
     count = max(1, whole_number(workers[-1] if workers else environment.get("MLFLOW_WORKERS"), 4))
     # SQLAlchemy's own defaults hold where MLflow's variables are not set; 0 counts as not set there.
