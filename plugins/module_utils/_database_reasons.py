@@ -69,6 +69,8 @@ ROLE_REMEDIES = {
     "rights-missing": f"give the role its rights ({SETUP}), or set mlflow_server_schema to initialize",
     "role-read-only": "ALTER ROLE … RESET default_transaction_read_only",
 }
+# What servers and libpq say where the certificate of the client is the reason.
+CLIENT_CERTIFICATE = ("alert", "client certificate", "private key", "certificate authentication", "certificate file")
 PASSWORD_FILE = re.compile(r"the password of /run/secrets/[^\s;,]+")
 
 
@@ -111,7 +113,7 @@ def about_tls(found: str, given: dict[str, Any]) -> tuple[str, str]:
         return "database_host", "give a name that the server's certificate has, or set database_tls_mode to verify-ca"
     if "certificate has expired" in words or "not yet valid" in words:
         return "database_host", "renew the server's certificate, or set the clock"
-    if "alert" in words or "client certificate" in words or "private key" in words:
+    if any(part in words for part in CLIENT_CERTIFICATE):
         return (
             "database_client_certificate_file",
             "give the certificate, and its key, that the server takes for this role",

@@ -145,7 +145,7 @@ CASES: dict[str, tuple[Prepare, tuple[str, ...]]] = {
     ),
     "certificate for another role": (
         certificate("somebody"),
-        ("database_client_certificate_file:", CASE_SERVER, "database-auth-failed"),
+        ("database_client_certificate_file:", CASE_SERVER, "database-tls"),
     ),
     # Roles.
     "password of the server": (
@@ -256,7 +256,9 @@ CASES: dict[str, tuple[Prepare, tuple[str, ...]]] = {
         as_mlflow(
             f"CREATE ROLE {CASE_OWNER}",
             f"ALTER SCHEMA mlflow_guard OWNER TO {CASE_OWNER}",
+            f"ALTER TABLE mlflow_guard.destination OWNER TO {CASE_OWNER}",
             f'GRANT USAGE ON SCHEMA mlflow_guard TO "{OWNER}"',
+            f'GRANT SELECT ON mlflow_guard.destination TO "{OWNER}"',
             recorded=True,
         ),
         ("database_owner_username:", "record-of-another-owner"),
