@@ -42,16 +42,11 @@ CHECKING_MODES = ("verify-ca", "verify-full")
 RANGES = {"port": (1, 65535), "max_connections": (0, 100_000), "connect_timeout": (1, 60)}
 UNITS = {"connect_timeout": " seconds"}
 HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?")
-SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+SCHEMA = re.compile(r"[a-z_][a-z0-9_-]{0,62}")
 # Databases that a server, or its provider, has for itself.
 RESERVED_DATABASES = (
-    "postgres",
-    "template0",
-    "template1",
-    "rdsadmin",
-    "cloudsqladmin",
-    "azure_maintenance",
-    "azure_sys",
+    *("postgres", "template0", "template1", "rdsadmin"),
+    *("cloudsqladmin", "alloydbadmin", "azure_maintenance", "azure_sys"),
 )
 LONGEST_NAME = 63
 DRIVER = "postgresql+psycopg2"
@@ -152,14 +147,20 @@ def place_problems(given: dict[str, Any]) -> list[str]:
             f"database_name is {name}, which the server has for itself: make a database for MLflow and give its name "
             "(playbooks/database.yml makes one)."
         )
-    if schema and not SCHEMA.fullmatch(schema):
-        found.append(
-            f"database_schema is '{schema}': give a name of lower-case letters, digits and underscores that begins "
-            "with a letter, such as mlflow."
-        )
-    elif schema.startswith("pg_") or schema in ("information_schema", "mlflow_guard"):
-        found.append(f"database_schema is {schema}, which is not for tables of users: give another one.")
+    found += [problem for problem in [schema_problem(schema, "database_schema")] if problem]
     return found + [network_problem(each) for each in given["networks"] if network_problem(each)]
+
+
+def schema_problem(schema: str, option: str) -> str:
+    """What is wrong with the name of a schema; nothing is with none."""
+    if schema and not SCHEMA.fullmatch(schema):
+        return (
+            f"{option} is '{schema}': give a name of at most 63 lower-case letters, digits, underscores and hyphens "
+            "that begins with a letter, such as mlflow."
+        )
+    if schema.startswith("pg_") or schema in ("information_schema", "mlflow_guard"):
+        return f"{option} is {schema}, which is not for tables of users: give another one."
+    return ""
 
 
 def network_problem(text: Any) -> str:
@@ -220,14 +221,20 @@ def number_problems(given: dict[str, Any]) -> list[str]:
     return found
 
 
+def authority_problem(ca_file: str, mode: str, prefix: str) -> str:
+    """What is wrong with a file of authorities beside this mode."""
+    if not ca_file or mode in CHECKING_MODES:
+        return ""
+    return (
+        f"{prefix}_ca_file is set, but {prefix}_tls_mode is {mode}, which checks no certificate: set {prefix}_tls_mode "
+        f"to verify-full, or leave {prefix}_ca_file out."
+    )
+
+
 def tls_problems(given: dict[str, Any], files: dict[str, str]) -> list[str]:
     found = []
     mode, ca = given["tls_mode"], given["ca_file"]
-    if ca and mode not in CHECKING_MODES:
-        found.append(
-            f"database_ca_file is set, but database_tls_mode is {mode}, which checks no certificate: set "
-            "database_tls_mode to verify-full, or leave database_ca_file out."
-        )
+    found += [problem for problem in [authority_problem(ca, mode, "database")] if problem]
     certificate, key = given["client_certificate_file"], given["client_key_file"]
     if bool(certificate) != bool(key):
         there, missing = ("certificate", "key") if certificate else ("key", "certificate")

@@ -10,24 +10,17 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ansible_collections.mlops.mlflow.plugins.module_utils._database import (
+    RESERVED_DATABASES,
+    authority_problem,
+    schema_problem,
+)
+
 OLDEST = 130000
 # From here on a database's owner owns its schema public too, and from ADMIN_OPTION on CREATEROLE alone is not enough.
 PUBLIC_OF_OWNER = 150000
 PUBLIC_OWNER = "pg_database_owner"
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,62}")
-# They belong to the server or to the cloud that runs it.
-SYSTEM_DATABASES = frozenset(
-    [
-        "postgres",
-        "template0",
-        "template1",
-        "rdsadmin",
-        "cloudsqladmin",
-        "alloydbadmin",
-        "azure_maintenance",
-        "azure_sys",
-    ]
-)
 # All tables that any release of MLflow has, and the two of their revisions. A test compares them with the guard's.
 _TRACKING = (
     "alembic_version assessments budget_policies datasets endpoint_bindings endpoint_model_mappings "
@@ -87,14 +80,13 @@ def missing(given: dict[str, Any]) -> list[str]:
 def bad_names(given: dict[str, Any]) -> list[str]:
     found = []
     wanted = "use up to 63 letters, digits, underscores and hyphens, and a letter first"
-    for option in ("owner_username", "server_username", "schema"):
+    for option in ("owner_username", "server_username"):
         value = str(given[option])
         if value and not NAME.fullmatch(value):
             found.append(f"database_server_{option} is '{value}': {wanted}.")
-        elif value.startswith("pg_") or value in ("public", "none") and option != "schema":
+        elif value.startswith("pg_") or value in ("public", "none"):
             found.append(f"database_server_{option} is '{value}', which is PostgreSQL's own: choose another name.")
-        elif option == "schema" and value in ("information_schema", "mlflow_guard"):
-            found.append(f"database_server_schema is '{value}', which has another purpose: choose another name.")
+    found += [problem for problem in [schema_problem(str(given["schema"]), "database_server_schema")] if problem]
     for option in ("admin_username", "admin_database"):
         if re.search(r"[\"',\\\s]", str(given[option]).strip()):
             found.append(
@@ -108,7 +100,7 @@ def bad_names(given: dict[str, Any]) -> list[str]:
         option = "database_server_name is" if name == str(given["name"]) else "database_server_databases has"
         if not NAME.fullmatch(name):
             found.append(f"{option} '{name}': {wanted}.")
-        elif name in SYSTEM_DATABASES or name == given["admin_database"]:
+        elif name in RESERVED_DATABASES or name == given["admin_database"]:
             found.append(
                 f"{option} '{name}', a database of the server itself, which is never changed: choose another name."
             )
@@ -120,8 +112,7 @@ def same_roles(given: dict[str, Any]) -> list[str]:
     if owner and owner == server:
         return [
             f"database_server_owner_username and database_server_server_username are both '{owner}': give two roles, "
-            "or "
-            "nothing keeps a server from changing the schema."
+            "or nothing keeps a server from changing the schema."
         ]
     return [
         f"database_server_{who}_username is '{name}', the administrator's own login: give a role of its own."
@@ -152,16 +143,10 @@ def bad_file(given: dict[str, Any]) -> list[str]:
     if given["sql_file"] and not given["sql_only"]:
         found.append(
             f"database_server_sql_file is '{given['sql_file']}', but database_server_sql_only is false: set it to "
-            "true, or "
-            "leave the file out."
+            "true, or leave the file out."
         )
-    if given["ca_file"] and given["tls_mode"] == "disable":
-        found.append(
-            f"database_server_ca_file is '{given['ca_file']}', but database_server_tls_mode is disable: choose "
-            "verify-full, "
-            "or leave the file out."
-        )
-    return found
+    problem = authority_problem(given["ca_file"], given["tls_mode"], "database_server")
+    return [*found, problem] if problem else found
 
 
 def login(given: dict[str, Any], who: str, authorities: str) -> dict[str, Any]:
@@ -258,8 +243,7 @@ def failure(error: str, given: dict[str, Any]) -> str:
         return hidden(
             f"database_server_admin_username is {admin}, which may not do all that is needed ({reason}): give a "
             "superuser, or a role with CREATEROLE and CREATEDB that made both roles. What was done already is kept, "
-            "and "
-            "another run goes on from there.",
+            "and another run goes on from there.",
             given,
         )
     return hidden(f"The database was not prepared completely: {reason}. Another run goes on from there.", given)
@@ -313,8 +297,7 @@ def refusals(
     if seen["version"] < OLDEST:
         return [
             f"database_server_host: {given['host']} is PostgreSQL {seen['version'] // 10000}, but MLflow's schema "
-            "needs "
-            f"{OLDEST // 10000} or newer: upgrade the server."
+            f"needs {OLDEST // 10000} or newer: upgrade the server."
         ]
     if seen["standby"]:
         return [f"database_server_host: {given['host']} is a standby, which takes no changes: name its primary server."]
@@ -322,9 +305,8 @@ def refusals(
     if seen["server_is_owner"]:
         found.append(
             f"database_server_server_username: role {named(given, 'server')} is a member of {named(given, 'owner')} "
-            "and so "
-            f"may change the schema: REVOKE {named(given, 'owner')} FROM {named(given, 'server')}, or name another "
-            "role."
+            f"and so may change the schema: REVOKE {named(given, 'owner')} FROM {named(given, 'server')}, or name "
+            "another role."
         )
     contents = by_database(answers)
     for name in given["databases"]:
@@ -340,32 +322,27 @@ def role_refusals(given: dict[str, Any], seen: dict[str, Any], passwords: dict[s
             return []
         return [
             f"database_server_admin_username: {admin['name']} may not make role {name}: give a superuser or a role "
-            "with "
-            "CREATEROLE, or have the role made first."
+            "with CREATEROLE, or have the role made first."
         ]
     above = [words for key, words in ABOVE.items() if role[key]]
     if above:
         return [
             f"{option}: role {name} is there already and is {' and '.join(above)}, which no role of MLflow may be: "
-            "name "
-            "another role, which is then made."
+            "name another role, which is then made."
         ]
     found = []
     places = {foreign_place(each, name, given["databases"]) for each in seen["belongings"]}
     elsewhere = sorted(places - {""})
     if elsewhere:
         found.append(
-            f"{option}: role {name} is there already and {some(elsewhere)}: name another role, which is then made, "
-            "or name "
-            "all databases that are for it in database_server_databases."
+            f"{option}: role {name} is there already and {some(elsewhere)}: name another role, which is then made, or "
+            "name all databases that are for it in database_server_databases."
         )
     if not role["changeable"] and role_step(given, seen, passwords, who)["changes"]:
         found.append(
             f"database_server_admin_username: {admin['name']} may not change role {name}, which has another password "
-            "or "
-            f"other attributes than it needs: GRANT {name} TO {admin['name']} WITH ADMIN OPTION, or give the login "
-            "that "
-            "made the role."
+            f"or other attributes than it needs: GRANT {name} TO {admin['name']} WITH ADMIN OPTION, or give the login "
+            "that made the role."
         )
     return found
 
@@ -400,9 +377,8 @@ def database_refusals(given: dict[str, Any], seen: dict[str, Any], name: str, co
     others = [each for each in objects if each["kind"] != "table" or (each["schema"], each["name"]) not in ours]
     if others:
         return [
-            f"{option}: database {name} holds what is not MLflow's ({some([described(each) for each in others])}), "
-            "and so "
-            "it is not touched: choose the name of a database that is not there or is empty."
+            f"{option}: database {name} holds what is not MLflow's ({some([described(each) for each in others])}), and "
+            "so it is not touched: choose the name of a database that is not there or is empty."
         ]
     return [
         *owner_refusals(given, seen, name, option, objects),
@@ -415,9 +391,8 @@ def new_database_refusals(given: dict[str, Any], seen: dict[str, Any], name: str
     admin = seen["admin"]
     if not (admin["superuser"] or admin["createdb"]):
         return [
-            f"database_server_admin_username: {admin['name']} may not make database {name}: give a superuser or a "
-            "role with "
-            "CREATEDB, or have the database made first, with the owner in database_server_owner_username."
+            f"database_server_admin_username: {admin['name']} may not make database {name}: give a superuser or a role "
+            "with CREATEDB, or have the database made first, with the owner in database_server_owner_username."
         ]
     if not admin["superuser"] and seen["version"] < PUBLIC_OF_OWNER and not given["schema"]:
         return [public_is_anothers(given, seen, name, "the superuser of the server")]
@@ -427,10 +402,8 @@ def new_database_refusals(given: dict[str, Any], seen: dict[str, Any], name: str
 def public_is_anothers(given: dict[str, Any], seen: dict[str, Any], name: str, owner: str) -> str:
     return (
         f"database_server_schema is '{given['schema']}', but schema {given['schema'] or 'public'} of database {name} "
-        "belongs to "
-        f"{owner}, and {seen['admin']['name']} may not hand it over: set database_server_schema to a schema of its "
-        "own, such "
-        "as mlflow, or give a superuser."
+        f"belongs to {owner}, and {seen['admin']['name']} may not hand it over: set database_server_schema to a schema "
+        "of its own, such as mlflow, or give a superuser."
     )
 
 
@@ -446,17 +419,15 @@ def owner_refusals(
     if database["owner"] != owner and not (database["changeable"] and (admin["superuser"] or admin["createdb"])):
         return [
             f"{option}: database {name} belongs to {database['owner']}, and {admin['name']} may not hand it over to "
-            f"{owner}: "
-            f"have {database['owner']} or a superuser do so, or choose another name."
+            f"{owner}: have {database['owner']} or a superuser do so, or choose another name."
         ]
     strangers = sorted({each["owner"] for each in objects if each["owner"] != owner})
     if strangers:
         which = [each["schema"] + "." + each["name"] for each in objects if each["owner"] != owner]
         return [
-            f"{option}: in database {name} tables of MLflow belong to {', '.join(strangers)} ({some(which)}), and "
-            "only their "
-            "owner can change them: give that role as database_server_owner_username, or ALTER TABLE ... OWNER TO "
-            f"{owner}."
+            f"{option}: in database {name} tables of MLflow belong to {', '.join(strangers)} ({some(which)}), and only "
+            "their owner can change them: give that role as database_server_owner_username, or ALTER TABLE ... OWNER "
+            f"TO {owner}."
         ]
     return []
 
@@ -474,8 +445,7 @@ def encoding_refusals(database: dict[str, Any], name: str, option: str) -> list[
         return []
     return [
         f"{option}: database {name} has the encoding {database['encoding']}, in which names of runs can get lost: "
-        "choose "
-        "another name, and the database is made with UTF8."
+        "choose another name, and the database is made with UTF8."
     ]
 
 
