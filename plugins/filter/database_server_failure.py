@@ -39,11 +39,11 @@ _value:
 
 from typing import Any, Callable
 
-from ansible_collections.mlops.mlflow.plugins.module_utils import _database_server
+from ansible_collections.mlops.mlflow.plugins.module_utils import _database_server_login
 
 
 class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
-        return {"database_server_failure": _database_server.failure}
+        return {"database_server_failure": _database_server_login.failure}

@@ -36,11 +36,11 @@ _value:
 
 from typing import Any, Callable
 
-from ansible_collections.mlops.mlflow.plugins.module_utils import _database_server
+from ansible_collections.mlops.mlflow.plugins.module_utils import _database_server_input
 
 
 class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
-        return {"database_server_problems": _database_server.problems}
+        return {"database_server_problems": _database_server_input.problems}

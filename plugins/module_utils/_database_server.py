@@ -3,24 +3,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # PRIVATE: this file is part of the collection and can change at any time.
 
-"""A PostgreSQL server of others: what is wrong with what is given, what must not be touched, and what is to be done."""
+"""A PostgreSQL server of others: what must not be touched there, and what is to be done."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-from ansible_collections.mlops.mlflow.plugins.module_utils._database import (
-    RESERVED_DATABASES,
-    authority_problem,
-    schema_problem,
-)
+from ansible_collections.mlops.mlflow.plugins.module_utils._database_server_login import named, reason_in
 
 OLDEST = 130000
 # From here on a database's owner owns its schema public too, and from ADMIN_OPTION on CREATEROLE alone is not enough.
 PUBLIC_OF_OWNER = 150000
 PUBLIC_OWNER = "pg_database_owner"
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,62}")
 # All tables that any release of MLflow has, and the two of their revisions. A test compares them with the guard's.
 _TRACKING = (
     "alembic_version assessments budget_policies datasets endpoint_bindings endpoint_model_mappings "
@@ -44,216 +39,9 @@ TRACKING_TABLES, USERS_TABLES = frozenset(_TRACKING.split()), frozenset(_USERS.s
 # Names such as users and tags are anybody's. MLflow's first release had these already.
 KINDS = ((TRACKING_TABLES, {"experiments", "runs"}), (USERS_TABLES, {"users", "experiment_permissions"}))
 SHOWN = 5
-TLS = "give the authority of the server's certificate in database_server_ca_file, or another database_server_tls_mode"
-
-
-# --- what is given ---------------------------------------------------------------------------------------------------
-
-
-def number(value: Any) -> int | None:
-    try:
-        return int(value)
-    except (TypeError, ValueError):
-        return None
-
-
-def problems(given: dict[str, Any]) -> list[str]:
-    """What cannot be right, whatever the server is like. `given` has the options without their prefix."""
-    return [*missing(given), *bad_names(given), *same_roles(given), *bad_numbers(given), *bad_file(given)]
-
-
-def missing(given: dict[str, Any]) -> list[str]:
-    why = {
-        "host": "give the host name or the address of the PostgreSQL server",
-        "admin_username": "give the administrator of the server, who may make roles and databases, or set "
-        "database_server_sql_only to true and hand the SQL to somebody who has that login",
-        "admin_password": "give the administrator's password when you run the playbook, such as from a vaulted file",
-        "owner_username": "name the role that is to own the database, such as mlflow_owner",
-        "owner_password": "choose a password for that role; none is generated, because a deployment needs it too",
-        "server_username": "name the role of the MLflow servers, such as mlflow_server",
-        "server_password": "choose a password for that role; none is generated, because a deployment needs it too",
-    }
-    needed = ["owner_username", "server_username"] if given["sql_only"] else list(why)
-    return [f"database_server_{name} is empty: {why[name]}." for name in needed if not str(given[name]).strip()]
-
-
-def bad_names(given: dict[str, Any]) -> list[str]:
-    found = []
-    wanted = "use up to 63 letters, digits, underscores and hyphens, and a letter first"
-    for option in ("owner_username", "server_username"):
-        value = str(given[option])
-        if value and not NAME.fullmatch(value):
-            found.append(f"database_server_{option} is '{value}': {wanted}.")
-        elif value.startswith("pg_") or value in ("public", "none"):
-            found.append(f"database_server_{option} is '{value}', which is PostgreSQL's own: choose another name.")
-    found += [problem for problem in [schema_problem(str(given["schema"]), "database_server_schema")] if problem]
-    for option in ("admin_username", "admin_database"):
-        if re.search(r"[\"',\\\s]", str(given[option]).strip()):
-            found.append(
-                f"database_server_{option} is '{given[option]}': give a name without quotes, commas and blanks."
-            )
-    databases = given["databases"]
-    if isinstance(databases, str) or not isinstance(databases, list) or not databases:
-        wanted = "give a list of at least one name, such as [mlflow]"
-        return [*found, f"database_server_databases is '{databases}': {wanted}."]
-    for name in map(str, databases):
-        option = "database_server_name is" if name == str(given["name"]) else "database_server_databases has"
-        if not NAME.fullmatch(name):
-            found.append(f"{option} '{name}': {wanted}.")
-        elif name in RESERVED_DATABASES or name == given["admin_database"]:
-            found.append(
-                f"{option} '{name}', a database of the server itself, which is never changed: choose another name."
-            )
-    return found
-
-
-def same_roles(given: dict[str, Any]) -> list[str]:
-    owner, server, admin = (str(given[f"{who}_username"]) for who in ("owner", "server", "admin"))
-    if owner and owner == server:
-        return [
-            f"database_server_owner_username and database_server_server_username are both '{owner}': give two roles, "
-            "or nothing keeps a server from changing the schema."
-        ]
-    return [
-        f"database_server_{who}_username is '{name}', the administrator's own login: give a role of its own."
-        for who, name in (("owner", owner), ("server", server))
-        if name and name == admin
-    ]
-
-
-def bad_numbers(given: dict[str, Any]) -> list[str]:
-    bounds = {
-        "port": ("give 1 to 65535", lambda value: 1 <= value <= 65535),
-        "connect_timeout": ("give 1 to 600 seconds", lambda value: 1 <= value <= 600),
-    }
-    limit = (
-        "give 3 to 100000 connections, or 0 to leave the limit as it is",
-        lambda value: value == 0 or 3 <= value <= 100000,
-    )
-    bounds.update(dict.fromkeys(("owner_connection_limit", "server_connection_limit"), limit))
-    return [
-        f"database_server_{name} is {given[name]}: {words}."
-        for name, (words, holds) in bounds.items()
-        if (value := number(given[name])) is not None and not holds(value)
-    ]
-
-
-def bad_file(given: dict[str, Any]) -> list[str]:
-    found = []
-    if given["sql_file"] and not given["sql_only"]:
-        found.append(
-            f"database_server_sql_file is '{given['sql_file']}', but database_server_sql_only is false: set it to "
-            "true, or leave the file out."
-        )
-    problem = authority_problem(given["ca_file"], given["tls_mode"], "database_server")
-    return [*found, problem] if problem else found
-
-
-def login(given: dict[str, Any], who: str, authorities: str) -> dict[str, Any]:
-    """How the modules of community.postgresql connect: as `admin`, `owner` or `server`."""
-    found = {
-        "login_host": given["host"],
-        "login_port": int(given["port"]),
-        "login_user": given[f"{who}_username"],
-        "login_password": str(given[f"{who}_password"]),
-        "ssl_mode": given["tls_mode"],
-        "connect_params": {
-            "connect_timeout": int(given["connect_timeout"]),
-            "target_session_attrs": "read-write",
-            "application_name": "mlops.mlflow",
-            # The other modules take a failure to connect for one of their own, in the language of the server.
-            "client_encoding": "UTF8",
-        },
-    }
-    if given["ca_file"] or given["tls_mode"].startswith("verify-"):
-        found["ca_cert"] = given["ca_file"] or authorities or "system"
-    return found
-
-
-# --- why there is no connection --------------------------------------------------------------------------------------
-
-
-def reason_in(error: str) -> str:
-    """What libpq says, without where it tried and without the lines after the first."""
-    lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
-    last = re.sub(r"^.*?connection to server (at|on) .*? failed: ", "", lines[0]) if lines else "nothing is said"
-    last = re.sub(r"^unable to connect to database: ", "", last)
-    return re.sub(r"^(FATAL|ERROR):\s*", "", last).rstrip(".")
-
-
-def connection_problem(error: str, given: dict[str, Any], who: str = "admin") -> str:
-    """A sentence for an error of connecting, with the variable and with what to do."""
-    reason, place = reason_in(error), f"{given['host']}:{given['port']}"
-    user, database = f"database_server_{who}_username", given["admin_database"]
-    if "required Python library" in error or "psycopg" in error and "No module" in error:
-        return (
-            "Python on the control node has no psycopg2, with which Ansible connects to PostgreSQL: install "
-            "psycopg2-binary "
-            "with pip where Ansible is, or the package python3-psycopg2 of the system."
-        )
-    table = (
-        (r"could not translate host name|Name or service not known", "database_server_host",
-         "correct the host name, or let the control node resolve it"),
-        (r"Connection refused|timeout expired|timed out|No route to host|unreachable",
-         "database_server_host and database_server_port",
-         "correct them, see that the server runs, and let the control node through its firewall"),
-        (r"read-only|not read-write|hot standby", "database_server_host", "name the server that takes writes"),
-        (r"no pg_hba\.conf entry.*(no encryption|SSL off)", "database_server_tls_mode",
-         "use require or verify-full if the server wants TLS, or allow the control node's address in its pg_hba.conf"),
-        (r"pg_hba\.conf", user,
-         "allow this user and the control node's address in the server's pg_hba.conf, or in the rules of the cloud"),
-        (r"password authentication failed|no password supplied|authentication failed",
-         f"{user} and database_server_{who}_password", "correct them"),
-        (r"does not support SSL", "database_server_tls_mode",
-         "switch TLS on at the server, or choose prefer or disable"),
-        (r"does not match host name", "database_server_host", "give a name that the server's certificate has"),
-        (r"certificate has expired", "database_server_host", "renew the server's certificate"),
-        (r"root certificate|certificate verify failed|SSL error|sslrootcert", "database_server_tls_mode", TLS),
-        (r"database .* does not exist", "database_server_admin_database",
-         f"name a database that is there instead of {database}"),
-        (r"permission denied for database", "database_server_admin_database",
-         "name one that the administrator may connect to"),
-        (r"role .* does not exist|not permitted to log in", user, "give a role that may log in"),
-        (r"too many (connections|clients)|remaining connection slots", "database_server_host",
-         "end connections that nobody needs, and run the playbook again"),
-    )  # fmt: skip
-    for pattern, variables, remedy in table:
-        if re.search(pattern, error, re.IGNORECASE | re.DOTALL):
-            return hidden(f"{variables}: no connection to {place} as {named(given, who)}: {reason}; {remedy}.", given)
-    return hidden(f"database_server_host: no connection to {place} as {named(given, who)}: {reason}.", given)
-
-
-def hidden(text: str, given: dict[str, Any]) -> str:
-    """The text without a password. libpq shows none; this is for what a server of others may say."""
-    for who in ("admin", "owner", "server"):
-        secret = str(given.get(f"{who}_password") or "")
-        # A short word such as mlflow is part of many names.
-        if len(secret) >= 8:
-            text = text.replace(secret, "***")
-    return text
-
-
-def failure(error: str, given: dict[str, Any]) -> str:
-    """A sentence for an error in the middle of the work."""
-    reason, admin = reason_in(error.rpartition("due to : ")[2]), given["admin_username"]
-    if re.search(r"unable to connect|connection to server|required Python library", error):
-        who = next((who for who in ("owner", "server") if f'"{given[f"{who}_username"]}"' in error), "admin")
-        return connection_problem(error, given, who)
-    if re.search(r"permission denied|must be (owner|member|superuser|able)|only roles with", error, re.IGNORECASE):
-        return hidden(
-            f"database_server_admin_username is {admin}, which may not do all that is needed ({reason}): give a "
-            "superuser, or a role with CREATEROLE and CREATEDB that made both roles. What was done already is kept, "
-            "and another run goes on from there.",
-            given,
-        )
-    return hidden(f"The database was not prepared completely: {reason}. Another run goes on from there.", given)
 
 
 # --- what must not be touched ----------------------------------------------------------------------------------------
-
-
-def named(given: dict[str, Any], who: str) -> str:
-    return str(given[f"{who}_username"])
 
 
 def mlflow_tables(objects: list[dict[str, Any]]) -> set[tuple[str, str]]:

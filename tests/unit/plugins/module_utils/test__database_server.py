@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils import _database_server as server
+from ansible_collections.mlops.mlflow.plugins.module_utils import _database_server_input as server_input
+from ansible_collections.mlops.mlflow.plugins.module_utils import _database_server_login as server_login
 from ansible_collections.mlops.mlflow.plugins.module_utils import _database_server_sql as sql
 from mlflow_guard.inspect import rights, structure
 
@@ -142,13 +144,13 @@ BAD = {
 
 @pytest.mark.parametrize("name", GOOD)
 def test_good_input_is_taken(name: str) -> None:
-    assert server.problems({**GIVEN, **GOOD[name]}) == []
+    assert server_input.problems({**GIVEN, **GOOD[name]}) == []
 
 
 @pytest.mark.parametrize("name", BAD)
 def test_bad_input_is_refused_in_one_sentence_without_passwords(name: str) -> None:
     changes, words = BAD[name]
-    found = server.problems({**GIVEN, **changes})
+    found = server_input.problems({**GIVEN, **changes})
     assert len(found) == 1, found
     assert [word for word in words if word not in found[0]] == []
     assert "Hidden" not in found[0]
@@ -165,11 +167,11 @@ def test_bad_input_is_refused_in_one_sentence_without_passwords(name: str) -> No
     ],
 )
 def test_whom_a_login_trusts(changes: dict, authority: str | None) -> None:
-    login = server.login({**GIVEN, **changes}, "owner", "/etc/authorities.pem")
+    login = server_login.login({**GIVEN, **changes}, "owner", "/etc/authorities.pem")
     assert login.get("ca_cert") == authority
     assert (login["login_user"], login["login_password"]) == ("mlflow_owner", "Hidden-Owner")
     # libpq knows the word from version 16 on.
-    assert server.login(GIVEN, "admin", "")["ca_cert"] == "system"
+    assert server_login.login(GIVEN, "admin", "")["ca_cert"] == "system"
 
 
 # --- why there is no connection --------------------------------------------------------------------------------------
@@ -212,7 +214,7 @@ FAILED = {
 
 @pytest.mark.parametrize("error", FAILED)
 def test_an_error_of_connecting_is_a_sentence_with_the_variable(error: str) -> None:
-    for said in (server.connection_problem(error, GIVEN), server.failure(error, GIVEN)):
+    for said in (server_login.connection_problem(error, GIVEN), server_login.failure(error, GIVEN)):
         assert [word for word in FAILED[error] if word not in said] == []
         assert said.endswith(".")
         assert "\n" not in said
@@ -235,7 +237,7 @@ def test_an_error_of_connecting_is_a_sentence_with_the_variable(error: str) -> N
     ],
 )
 def test_an_error_in_the_work_is_a_sentence(error: str, words: list[str]) -> None:
-    said = server.failure(error, GIVEN)
+    said = server_login.failure(error, GIVEN)
     assert [word for word in words if word not in said] == []
     assert "Hidden" not in said
 
