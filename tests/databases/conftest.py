@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.images.conftest import LABEL, Role, remove_users, run
+from tests.images.conftest import Role, network_of_its_own
 from tests.stores.conftest import unused_port
 from tests.stores.playbooks import Deployment
 
@@ -28,19 +27,13 @@ def images(tmp_path_factory) -> dict:
 
 @pytest.fixture(scope="session")
 def rig(images, tmp_path_factory) -> Iterator[Rig]:
-    network = f"databases-test-{secrets.token_hex(4)}"
-    run("docker", "network", "create", "--label", LABEL, network)
-    made = None
-    try:
-        address = json.loads(run("docker", "network", "inspect", network).stdout)[0]["IPAM"]["Config"][0]["Gateway"]
+    with network_of_its_own("databases-test") as (network, address):
         made = Rig(network, address, tmp_path_factory.mktemp("rig"), images["postgres"]["reference"])
-        made.start()
-        yield made
-    finally:
-        if made:
+        try:
+            made.start()
+            yield made
+        finally:
             made.remove()
-        remove_users("network", network)
-        run("docker", "network", "rm", network)
 
 
 def dsn(rig: Rig) -> str:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -13,6 +14,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -88,6 +90,18 @@ def start(request):
         container.remove()
 
 
+@contextlib.contextmanager
+def network_of_its_own(prefix: str) -> Iterator[tuple[str, str]]:
+    """A network, and the address that it has on this host; what runs in it goes with it."""
+    name = f"{prefix}-{secrets.token_hex(4)}"
+    run("docker", "network", "create", "--label", LABEL, name)
+    try:
+        yield name, json.loads(run("docker", "network", "inspect", name).stdout)[0]["IPAM"]["Config"][0]["Gateway"]
+    finally:
+        remove_users("network", name)
+        run("docker", "network", "rm", name)
+
+
 def remove_users(kind: str, name: str) -> None:
     """Remove the containers that use a volume or a network, so that it can go."""
     users = run("docker", "ps", "--all", "--quiet", "--filter", f"{kind}={name}").stdout.split()
@@ -106,11 +120,8 @@ def volume():
 
 @pytest.fixture
 def network():
-    name = f"images-test-{secrets.token_hex(4)}"
-    run("docker", "network", "create", "--label", LABEL, name)
-    yield name
-    remove_users("network", name)
-    run("docker", "network", "rm", name)
+    with network_of_its_own("images-test") as (name, _address):
+        yield name
 
 
 @pytest.fixture

@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import json
-import secrets
 import socket
 from collections.abc import Iterator
 
@@ -16,7 +14,7 @@ from kubernetes.stream import stream
 from tests.databases.conftest import dsn, given
 from tests.databases.fingerprint import fingerprint
 from tests.databases.rig import OWNER, PASSWORDS, PAYROLL, SERVER, Rig
-from tests.images.conftest import LABEL, Role, remove_users, run
+from tests.images.conftest import Role, network_of_its_own
 from tests.kubernetes.test_refusals import DEPLOY_SECONDS, destroy, own
 from tests.refusals.test_refusals import Case, messages, play
 
@@ -27,26 +25,20 @@ REACH = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory) -> Iterator[Rig]:
     image = Role(tmp_path_factory.mktemp("images"))(images_components=["postgres"]).resolved["postgres"]["reference"]
-    network = f"databases-test-{secrets.token_hex(4)}"
-    run("docker", "network", "create", "--label", LABEL, network)
-    made = None
-    try:
-        address = json.loads(run("docker", "network", "inspect", network).stdout)[0]["IPAM"]["Config"][0]["Gateway"]
+    with network_of_its_own("databases-test") as (network, address):
         made = Rig(network, address, tmp_path_factory.mktemp("rig"), image)
-        made.start()
-        made.database(DATABASE, OWNER, SERVER)
-        yield made
-    finally:
-        if made:
+        try:
+            made.start()
+            made.database(DATABASE, OWNER, SERVER)
+            yield made
+        finally:
             made.remove()
-        remove_users("network", network)
-        run("docker", "network", "rm", network)
 
 
 @pytest.fixture
 def name(variables) -> str:
     """The scenario's destroy.yml knows it, should the tests be interrupted."""
-    return f"{variables['deployment_name']}-half"
+    return f"{variables['deployment_name']}-database"
 
 
 def reaches(api, namespace: str, host: str, port: int) -> bool:

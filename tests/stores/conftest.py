@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import socket
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.images.conftest import LABEL, Role, remove_users, run
+from tests.images.conftest import Role, network_of_its_own
 
 from .playbooks import Deployment
 from .rig import Rig
@@ -32,21 +31,15 @@ def images(tmp_path_factory) -> dict:
 
 @pytest.fixture(scope="session")
 def rig(images, tmp_path_factory) -> Iterator[Rig]:
-    network = f"stores-test-{secrets.token_hex(4)}"
-    run("docker", "network", "create", "--label", LABEL, network)
-    made = None
-    try:
-        address = json.loads(run("docker", "network", "inspect", network).stdout)[0]["IPAM"]["Config"][0]["Gateway"]
+    with network_of_its_own("stores-test") as (network, address):
         made = Rig(network, address, tmp_path_factory.mktemp("rig"), images)
-        made.start_minio()
-        made.start_weed()
-        made.start_proxy()
-        yield made
-    finally:
-        if made:
+        try:
+            made.start_minio()
+            made.start_weed()
+            made.start_proxy()
+            yield made
+        finally:
             made.remove()
-        remove_users("network", network)
-        run("docker", "network", "rm", network)
 
 
 def unused_port() -> int:
