@@ -30,8 +30,9 @@ def places(containers: list[str], home: Path) -> Iterator[tuple[str, str]]:
         yield f"docker inspect {name}", run("docker", "inspect", container)
         yield f"docker top {name}", run("docker", "top", container, "-eo", "args")
         yield f"docker logs {name}", run("docker", "logs", container)
-        yield f"the image of {name}", run("docker", "image", "inspect", image) + run(
-            "docker", "history", "--no-trunc", image
+        yield (
+            f"the image of {name}",
+            run("docker", "image", "inspect", image) + run("docker", "history", "--no-trunc", image),
         )
     for path in sorted(home.rglob("*")):
         if path.is_file() and "secrets" not in path.relative_to(home).parts:

@@ -77,9 +77,7 @@ class Server:
         """Everything that a test made goes."""
         names = self.run("SELECT datname FROM pg_database WHERE datname NOT IN ('postgres', 'template0', 'template1')")
         for (name,) in names:
-            self.run(
-                f'ALTER DATABASE "{name}" IS_TEMPLATE false', f'DROP DATABASE "{name}" WITH (FORCE)'
-            )
+            self.run(f'ALTER DATABASE "{name}" IS_TEMPLATE false', f'DROP DATABASE "{name}" WITH (FORCE)')
         roles = [name for (name,) in self.run("SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_' AND oid >= 16384")]
         for name in roles:
             self.run(f'DROP OWNED BY "{name}"')

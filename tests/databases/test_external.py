@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.images.conftest import run
 
 from .conftest import dsn, given
@@ -45,6 +47,7 @@ def test_deployed_verified_and_taken_down_with_the_database_as_it_was(rig, deplo
     }
 
 
+@pytest.mark.usual
 def test_one_role_works_and_what_is_missing_is_said(rig, deployment):
     name = "models_of_one"
     rig.database(name, ALONE)

@@ -102,9 +102,9 @@ def external_s3() -> Counts:
 ADOPT = "tests/databases/test_adopt.py"
 
 
-def databases() -> Counts:
+def databases(*options: str) -> Counts:
     docker.provide()
-    return pytest("tests/databases", f"--ignore={ADOPT}", "--numprocesses=2")
+    return pytest("tests/databases", f"--ignore={ADOPT}", "--numprocesses=2", *options)
 
 
 def adopt() -> Counts:
@@ -255,6 +255,7 @@ NFS = "it boots a machine with a kernel of its own, which starts MLflow slowly: 
 ON_REQUEST = {"multi-az-nfs": NFS}
 FOREIGN = "it deploys on stores of others, finds out in many ways that one is of no use, and takes a quarter of an hour"
 SERVERS = "it prepares real servers in many ways, and takes a quarter of an hour"
+CASES = "it refuses some sixty wrong databases, each by a run of its own, which takes ten minutes"
 OLD = "it installs three older releases of MLflow, and lets each fill a database"
 OTHER_STORE = "every run meets each store in one scenario, and this is the same scenario on the other one"
 
@@ -278,7 +279,11 @@ STAGES = [
     Stage("guard", "pytest tests/guard, with real databases", guard),
     Stage("images", "pytest tests/images, with Docker", images),
     Stage("refusals", "bad input to the playbooks", refusals),
-    Stage("databases", "deployments on a PostgreSQL that is somebody else's", databases),
+    Stage(
+        "databases",
+        "what somebody else's PostgreSQL is refused for, a case of each kind",
+        lambda: databases("-m=usual"),
+    ),
     *(usual(scenario) for scenario in SCENARIOS if scenario != "k8s"),
     # They take the images of a deployment, so they come after them.
     Stage(
@@ -311,6 +316,7 @@ STAGES = [
         if store != usual
     ),
     Stage("external-s3", "single-az on stores that the collection did not deploy", external_s3, on_request=FOREIGN),
+    Stage("databases-all", "all cases, and deployments in other ways", databases, on_request=CASES),
     Stage("adopt", "databases of plain servers of older releases, taken over", adopt, on_request=OLD),
     Stage(
         "database-server",

@@ -94,9 +94,14 @@ class Supervisor:
         """Wait for the gate's announcement; nothing comes from a gate that refuses."""
         with os.fdopen(self.channel, "rb") as channel:
             line = channel.readline()
-        if not line:
-            return
-        self.announced.set()
+            if not line:
+                return
+            self.announced.set()
+            # The channel ends when the server has taken the gate's place. A signal that the gate had taken at that
+            # moment went with it.
+            channel.read()
+        if self.told:
+            self._stop()
         destination = store.open_destination(self.config.artifacts)
         if isinstance(destination, store.Folder):
             swept = (str(destination.path), self.say)
