@@ -13,6 +13,7 @@ from .fingerprint import fingerprint
 from .rig import ALONE, OWNER, PASSWORDS, PAYROLL, SERVER
 
 
+@pytest.mark.extended
 def test_deployed_verified_and_taken_down_with_the_database_as_it_was(rig, deployment, database):
     others = fingerprint(dsn(rig))
     rehearsed = deployment.deploy("--check", "--diff")
@@ -47,7 +48,6 @@ def test_deployed_verified_and_taken_down_with_the_database_as_it_was(rig, deplo
     }
 
 
-@pytest.mark.usual
 def test_one_role_works_and_what_is_missing_is_said(rig, deployment):
     name = "models_of_one"
     rig.database(name, ALONE)
@@ -70,6 +70,7 @@ def test_one_role_works_and_what_is_missing_is_said(rig, deployment):
         rig.drop(name)
 
 
+@pytest.mark.extended
 def test_a_schema_of_its_own(rig, deployment, database):
     rig.ask(database, f'CREATE SCHEMA tracking AUTHORIZATION "{OWNER}"')
     rig.ask(database, f'GRANT USAGE ON SCHEMA tracking TO "{SERVER}"')

@@ -330,7 +330,7 @@ USUAL = {
 
 
 @pytest.mark.parametrize(
-    "case", [pytest.param(case, marks=[pytest.mark.usual] if case in USUAL else []) for case in CASES]
+    "case", [pytest.param(case, marks=[] if case in USUAL else [pytest.mark.extended]) for case in CASES]
 )
 def test_refused_in_one_sentence_with_nothing_changed(rig, with_mlflow, cleared, database, untouched, case):
     prepare, words = CASES[case]

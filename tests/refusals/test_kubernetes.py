@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.refusals.test_refusals import HIDDEN, Case, refused
+from tests.refusals.test_refusals import HIDDEN, Case, mostly_extended, refused
 
 CASES = [
     Case({"deployment_name": "Bad Name"}, ["deployment", "'Bad Name'", "lower-case"], "k8s"),
@@ -45,7 +45,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", mostly_extended(CASES))
 def test_bad_input_is_refused(case: Case) -> None:
     message = refused(case)
     for word in case.words:
