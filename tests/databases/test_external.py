@@ -4,11 +4,17 @@
 
 from __future__ import annotations
 
+import json
+import threading
+import urllib.request
+
 import pytest
 
 from tests.images.conftest import run
+from tests.stores.conftest import unused_port
+from tests.stores.playbooks import Deployment
 
-from .conftest import dsn, given
+from .conftest import dsn, fresh_name, given
 from .fingerprint import fingerprint
 from .rig import ALONE, OWNER, PASSWORDS, PAYROLL, SERVER
 
@@ -80,3 +86,55 @@ def test_a_schema_of_its_own(rig, deployment, database):
     tables = rig.ask(database, "SELECT DISTINCT schemaname FROM pg_tables WHERE tableowner = %s", OWNER)
     assert ("tracking",) in tables
     assert ("public",) not in tables
+
+
+SUCCESSOR, SUCCESSOR_PASSWORD = "models_server_2", "Hidden-of-the-successor"
+
+
+class Caller(threading.Thread):
+    """Asks the database through the public address, one call after the other."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(daemon=True)
+        self.url, self.ended = f"{url}/api/2.0/mlflow/experiments/search", threading.Event()
+        self.answered, self.failures = 0, []
+
+    def run(self) -> None:
+        while not self.ended.wait(0.05):
+            body = json.dumps({"max_results": 1}).encode()
+            request = urllib.request.Request(self.url, data=body, headers={"Content-Type": "application/json"})
+            try:
+                with urllib.request.urlopen(request, timeout=30) as answer:
+                    assert json.load(answer)["experiments"]
+                self.answered += 1
+            except Exception as error:
+                self.failures.append(repr(error))
+
+
+@pytest.mark.extended
+def test_another_role_takes_over_without_a_failed_call(rig, database, tmp_path):
+    """How a password is changed without a gap: PostgreSQL knows one for each role, so there are two roles."""
+    deployment = Deployment(fresh_name("databases"), tmp_path, unused_port(), "multi-az.yml", given(rig, database))
+    rig.role(SUCCESSOR, SUCCESSOR_PASSWORD)
+    rig.ask(database, f"GRANT CONNECT, TEMPORARY ON DATABASE {database} TO {SUCCESSOR}")
+    rig.ask(database, f"GRANT USAGE ON SCHEMA public TO {SUCCESSOR}")
+    try:
+        first = deployment.deploy()
+        assert first.code == 0, first.text
+        caller = Caller(deployment.url)
+        caller.start()
+        changed = {"database_server_username": SUCCESSOR, "database_server_password": SUCCESSOR_PASSWORD}
+        second = deployment.deploy(**changed)
+        caller.ended.set()
+        caller.join(60)
+        assert second.code == 0, second.text
+        assert caller.failures == []
+        assert caller.answered > 20
+        sessions = rig.ask(database, "SELECT DISTINCT usename FROM pg_stat_activity WHERE datname = %s", database)
+        assert (SUCCESSOR,) in sessions
+        assert (SERVER,) not in sessions
+        assert deployment.deploy(**changed).changed == 0
+    finally:
+        deployment.destroy()
+        rig.ask(database, f"DROP OWNED BY {SUCCESSOR}")
+        rig.ask("postgres", f"DROP ROLE {SUCCESSOR}")

@@ -23,9 +23,10 @@ from mlflow_guard.in_mlflow import parts
 from mlflow_guard.inspect import database as db
 from mlflow_guard.inspect import fingerprint, rights, store
 from mlflow_guard.inspect.inspection import look, opened, rights_findings, seen_in, state_finding, write_findings
-from mlflow_guard.inspect.passfile import mysql_options, passfile_entries, write_private
+from mlflow_guard.inspect.passfile import mysql_options, write_private
 from mlflow_guard.inspect.revisions import mlflow_directory
 from mlflow_guard.inspect.schema_state import AT_HEAD
+from mlflow_guard.serve import passwords
 from mlflow_guard.serve.launch import FOREIGN_VARIABLES
 from mlflow_guard.serve.supervisor import Child
 from mlflow_guard.variables import TRUSTED_PROXIES, seconds_from, trusted_proxies
@@ -119,13 +120,10 @@ def _clean_url(database: Database) -> str:
     return url.render_as_string(hide_password=False)
 
 
-def store_url(database: Database, folder: Path, entries: list[str]) -> str:
+def store_url(database: Database, folder: Path) -> str:
     """What MLflow is given: a URL without a password; the password goes to a file of the driver's own kind."""
     password = database.server.password()
-    if database.dialect == "sqlite" or password is None:
-        return _clean_url(database)
-    if database.dialect == "postgresql":
-        entries.append(passfile_entries(database, database.server, password))
+    if database.dialect in ("sqlite", "postgresql") or password is None:
         return _clean_url(database)
     if database.drivername.split("+")[-1] != "pymysql":
         raise wrong(
@@ -163,14 +161,13 @@ def as_uri(destination: str) -> str:
 
 def environment_for(config: Config, folder: Path) -> dict[str, str]:
     """The variables that the server is started with. None of them holds a database password."""
-    entries: list[str] = []
-    environment = {"MLFLOW_BACKEND_STORE_URI": store_url(config.backend, folder, entries)}
+    environment = {"MLFLOW_BACKEND_STORE_URI": store_url(config.backend, folder)}
     if config.registry is not None:
-        environment["MLFLOW_REGISTRY_STORE_URI"] = store_url(config.registry, folder, entries)
+        environment["MLFLOW_REGISTRY_STORE_URI"] = store_url(config.registry, folder)
     if config.auth is not None:
-        environment["MLFLOW_AUTH_CONFIG_PATH"] = _auth_file(config, folder, store_url(config.auth, folder, entries))
-    if entries:
-        environment["PGPASSFILE"] = write_private(folder / "pgpass", "".join(entries))
+        environment["MLFLOW_AUTH_CONFIG_PATH"] = _auth_file(config, folder, store_url(config.auth, folder))
+    if passfile := passwords.write(config, folder):
+        environment["PGPASSFILE"] = passfile
     if config.artifacts.mode == "proxied":
         environment["MLFLOW_ARTIFACTS_DESTINATION"] = as_uri(config.artifacts.destination)
         # The variable's false would make MLflow write paths of this container into the database.

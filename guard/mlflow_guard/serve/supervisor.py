@@ -16,13 +16,15 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from mlflow_guard import config as configuration
 from mlflow_guard.config import Config, wrong
 from mlflow_guard.in_mlflow import unfinished_uploads
 from mlflow_guard.inspect import store
-from mlflow_guard.serve import health, readiness_checks, temporary
+from mlflow_guard.serve import health, passwords, readiness_checks, temporary
 from mlflow_guard.serve.launch import FOREIGN_VARIABLES
 from mlflow_guard.serve.readiness import Endpoint, Readiness
 from mlflow_guard.variables import (
@@ -104,13 +106,17 @@ class Supervisor:
             self._stop()
         destination = store.open_destination(self.config.artifacts)
         if isinstance(destination, store.Folder):
-            swept = (str(destination.path), self.say)
-            threading.Thread(target=unfinished_uploads.keep_swept, args=swept, name="uploads", daemon=True).start()
+            self._beside("uploads", unfinished_uploads.keep_swept, str(destination.path), self.say)
+        self._beside("passwords", passwords.follow, self.config, Path(tempfile.gettempdir()), self.say)
         if self.settings.port:
             seconds = self.settings.timeout
             self.readiness.serving(
                 readiness_checks.all_looks(self.config, json.loads(line), seconds, self.say), seconds
             )
+
+    @staticmethod
+    def _beside(name: str, work: Callable[..., None], *arguments: object) -> None:
+        threading.Thread(target=work, args=arguments, name=name, daemon=True).start()
 
     def run(self) -> int:
         """Until the child has ended; the exit code."""
