@@ -15,6 +15,8 @@ from conftest import Cluster, Deployment
 from test_gate import api
 from test_readiness import serving
 
+# One more kind of database, or way to it.
+pytestmark = pytest.mark.extended
 SECONDS = 30.0
 # Addresses of the loopback: the primary's, its replica's, and one that nobody listens on.
 PRIMARY, REPLICA, DEAD = "127.0.0.1", "127.0.0.2", "127.0.0.3"

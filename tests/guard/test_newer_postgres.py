@@ -14,6 +14,8 @@ import servers
 from conftest import OWNER, Cluster, Deployment
 from mlflow_guard.inspect import revisions
 
+# One more kind of database, or way to it.
+pytestmark = pytest.mark.extended
 WRAPPER = servers.ROOT / "roles/images/files/mlflow_server/pg-program"
 
 

@@ -16,6 +16,8 @@ from conftest import HOSTILE as ANY_HOSTILE
 from conftest import NUMBERS, quoted
 from mlflow_guard.inspect import revisions
 
+# One more kind of database, or way to it.
+pytestmark = pytest.mark.extended
 HEAD = revisions.head("backend")
 # PyMySQL sends passwords in Latin-1, the server keeps them in UTF-8: only ASCII works, with or without the guard.
 HOSTILE = ANY_HOSTILE.encode("ascii", "ignore").decode()

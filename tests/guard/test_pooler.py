@@ -18,6 +18,8 @@ from test_gate import api
 from test_readiness import serving
 
 # Whether the pooler refuses a client that sends settings, as it does by itself, or drops them, as it is often told.
+# One more kind of database, or way to it.
+pytestmark = pytest.mark.extended
 DROPS = {"refuses": {}, "drops": {"ignore_startup_parameters": "options,extra_float_digits"}}
 
 

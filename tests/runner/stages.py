@@ -40,8 +40,8 @@ def package(program: str, name: str) -> bool:
     return bool(shutil.which(program))
 
 
-# What a run of everything leaves to the stages whose names end in -all.
-USUAL = "-m=not extended"
+# What a run of everything leaves to the stages whose names end in -extended.
+USUAL, EXTENDED = "-m=not extended", "-m=extended"
 
 
 def lint() -> Counts:
@@ -73,10 +73,10 @@ def sanity_stage() -> Counts:
     return counts
 
 
-def guard() -> Counts:
+def guard(*options: str) -> Counts:
     if not run(["ansible-playbook", "tests/beds/databases.yml"]):
         raise StageFailed("The database programs could not be provided; see above.")
-    return pytest("tests/guard", "--numprocesses=2", "--dist=loadfile")
+    return pytest("tests/guard", "--numprocesses=2", "--dist=loadfile", *options)
 
 
 def images() -> Counts:
@@ -259,7 +259,8 @@ NFS = "it boots a machine with a kernel of its own, which starts MLflow slowly: 
 ON_REQUEST = {"multi-az-nfs": NFS}
 FOREIGN = "it deploys on stores of others, finds out in many ways that one is of no use, and takes a quarter of an hour"
 SERVERS = "it prepares real servers in many ways, and takes a quarter of an hour"
-CASES = "each case is a run of a playbook, and all of them take ten minutes"
+CASES = "each case is a run of a playbook, and these take six minutes"
+KINDS = "each kind of database or way to it is one more start of servers, which takes some minutes"
 OLD = "it installs three older releases of MLflow, and lets each fill a database"
 OTHER_STORE = "every run meets each store in one scenario, and this is the same scenario on the other one"
 
@@ -280,7 +281,7 @@ STAGES = [
     Stage("unit", "pytest tests/unit", unit),
     Stage("sanity", "ansible-test sanity", sanity_stage),
     Stage("artifact", "build, install, and use by full names", artifact),
-    Stage("guard", "pytest tests/guard, with real databases", guard),
+    Stage("guard", "pytest tests/guard, with PostgreSQL and SQLite", lambda: guard(USUAL)),
     Stage("images", "pytest tests/images, with Docker", images),
     Stage("refusals", "bad input to the playbooks, a third of all cases", lambda: refusals(USUAL)),
     Stage("databases", "another's PostgreSQL, a case of each kind", lambda: databases(USUAL)),
@@ -316,8 +317,14 @@ STAGES = [
         if store != usual
     ),
     Stage("external-s3", "single-az on stores that the collection did not deploy", external_s3, on_request=FOREIGN),
-    Stage("refusals-all", "bad input to the playbooks, all cases", refusals, on_request=CASES),
-    Stage("databases-all", "another's PostgreSQL, all cases", databases, on_request=CASES),
+    Stage(
+        "guard-extended",
+        "the same with MariaDB, another PostgreSQL, several hosts and poolers",
+        lambda: guard(EXTENDED),
+        on_request=KINDS,
+    ),
+    Stage("refusals-extended", "the other two thirds", lambda: refusals(EXTENDED), on_request=CASES),
+    Stage("databases-extended", "the other cases, and more deployments", lambda: databases(EXTENDED), on_request=CASES),
     Stage("adopt", "databases of plain servers of older releases, taken over", adopt, on_request=OLD),
     Stage(
         "database-server",
