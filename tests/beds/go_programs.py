@@ -110,6 +110,14 @@ KUBERNETES_PROGRAMS = (
 )
 
 
+# By its release. The kubelet does not compile with what minikube requires. Go's module mirror does not have every version
+# of the modules beside Kubernetes, so one has the number before.
+KUBERNETES_REPLACES = {
+    "1.35.1": ("github.com/opencontainers/cgroups => github.com/opencontainers/cgroups v0.0.3",),
+    "1.31.14": ("k8s.io/endpointslice => k8s.io/endpointslice v0.31.13",),
+}
+
+
 def kubernetes(version: str) -> Program:
     """Kubernetes of a version such as 1.35.1."""
     major, minor, patch = version.split(".")
@@ -119,8 +127,7 @@ def kubernetes(version: str) -> Program:
         module=KUBERNETES,
         version=f"v{version}",
         requires=TOGETHER if together else (),
-        # The kubelet does not compile with what minikube requires.
-        replaces=("github.com/opencontainers/cgroups => github.com/opencontainers/cgroups v0.0.3",) if together else (),
+        replaces=KUBERNETES_REPLACES.get(version, ()),
         packages=tuple(f"cmd/{name}" for name in KUBERNETES_PROGRAMS),
         constants=_constants(
             "k8s.io/component-base/version",
