@@ -110,11 +110,19 @@ KUBERNETES_PROGRAMS = (
 )
 
 
-# By its release. The kubelet does not compile with what minikube requires. Go's module mirror does not have every version
-# of the modules beside Kubernetes, so one has the number before.
+# By its release. The kubelet does not compile with what minikube requires. Of the modules beside Kubernetes, which are
+# made with each release, not every number can be had: these have an earlier one of the same branch.
 KUBERNETES_REPLACES = {
     "1.35.1": ("github.com/opencontainers/cgroups => github.com/opencontainers/cgroups v0.0.3",),
-    "1.31.14": ("k8s.io/endpointslice => k8s.io/endpointslice v0.31.13",),
+    "1.31.14": tuple(
+        f"k8s.io/{name} => k8s.io/{name} {version}"
+        for name, version in (
+            ("endpointslice", "v0.31.13"),
+            ("kube-controller-manager", "v0.31.13"),
+            ("kube-proxy", "v0.31.11"),
+            ("kube-scheduler", "v0.31.13"),
+        )
+    ),
 }
 
 
