@@ -15,6 +15,8 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._input import NotKnow
 
 # The fact in which faults are collected, each with its role and options; None while nobody collects.
 COLLECTED = "input_faults"
+# The options that the playbook decides, each with what users set instead.
+DECIDED = "wiring_decides"
 
 
 class ActionModule(ActionBase):
@@ -38,7 +40,7 @@ class ActionModule(ActionBase):
         spec = self._spec(arguments["entry_point"], variables)
         found = [*(collected or []), *(found_fault(role, each, spec, variables) for each in arguments["found"])]
         rules = variables.get(arguments["rules"] or "", [])
-        found += faults(role, spec, variables, rules, self._evaluate, found)
+        found += faults(role, spec, variables, rules, self._evaluate, found, variables.get(DECIDED) or {})
         result["changed"] = False
         if arguments["warnings"]:
             result["warnings"] = arguments["warnings"]

@@ -13,6 +13,8 @@ LABEL = "mlops.mlflow.deployment"
 FILES_LABEL = "mlops.mlflow.files"
 REMOVED_LABEL = "mlops.mlflow.removed"
 COMPOSE = "com.docker.compose."
+# A node of a minikube cluster, and the load balancer that role minikube puts before several of them.
+CLUSTER_LABELS = ("name.minikube.sigs.k8s.io", "mlops.mlflow.minikube")
 
 
 def container(found: dict[str, Any]) -> dict[str, Any]:
@@ -23,6 +25,7 @@ def container(found: dict[str, Any]) -> dict[str, Any]:
         "id": found["Id"],
         "name": (found.get("Names") or [""])[0].lstrip("/"),
         "deployment": labels.get(LABEL, ""),
+        "cluster": next((labels[each] for each in CLUSTER_LABELS if labels.get(each)), ""),
         "home": labels.get(f"{COMPOSE}project.working_dir", ""),
         "service": labels.get(f"{COMPOSE}service", ""),
         "image": found["Image"],
@@ -46,6 +49,23 @@ def contents(host: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
         "volumes": named(host["volumes"]),
         "networks": named(host["networks"]),
     }
+
+
+def port_refusal(containers: list[dict[str, Any]], port: int, deployment: str) -> str:
+    """Why a deployment cannot have the port: another container has it. Empty where none has."""
+    holder = next((each for each in containers if port in each["ports"]), None)
+    if holder is None or holder["deployment"] == deployment:
+        return ""
+    if other := holder["deployment"]:
+        reason = (
+            f"the deployment {other}, and one deployment at a time can have it: take that one down first with "
+            f"`ansible-playbook playbooks/destroy.yml -e deployment={other}` (add -e keep_data=true to keep its data)"
+        )
+    elif cluster := holder["cluster"]:
+        reason = f"the minikube cluster {cluster}: stop it with `minikube stop --profile={cluster}`"
+    else:
+        reason = f"the container {holder['name']}, which is not part of this collection: stop it"
+    return f"Port {port} belongs to {reason}, or choose another deployment_public_port."
 
 
 def settled(containers: list[dict[str, Any]], deployment: str, services: dict[str, dict[str, Any]]) -> list[str]:

@@ -109,14 +109,17 @@ def faults(
     rules: list[dict[str, str]],
     evaluate: Evaluate,
     earlier: list[dict[str, Any]],
+    decided: Mapping[str, str],
 ) -> list[dict[str, Any]]:
     """All that is wrong with the input of a role.
 
-    What other roles found is known already: it has consequences here, and the same option is not told twice.
+    What other roles found is known already: it has consequences here, and the same option is not told twice, also by
+    the name of one that the playbook decides from it.
     """
     told = {name for each in earlier for name in each["options"]}
     origins = {name: origin(name, variables) for name in spec}
-    values, known = {}, {name: option for name, option in spec.items() if origins[name] not in told}
+    values = {}
+    known = {name: option for name, option in spec.items() if not {origins[name], decided.get(name, "")} & told}
     for name in list(known):
         if name in variables:
             try:

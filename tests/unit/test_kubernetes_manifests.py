@@ -29,7 +29,8 @@ ELSEWHERE = {
     "object_store_region": "eu-central-1",
     "object_store_addressing_style": "virtual",
     "object_store_ca_file": str(CERTIFICATES),
-    "mlflow_server_hosts": {"models.s3.example.com": "192.0.2.7"},
+    # Two names of one address, which Kubernetes wants in one entry.
+    "mlflow_server_hosts": {"models.s3.example.com": "192.0.2.7", "s3.example.com": "192.0.2.7"},
 }
 TOLERATION = {"key": "dedicated", "operator": "Equal", "value": "mlflow", "effect": "NoSchedule"}
 HIGH_CPU = {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"memory": "3Gi"}}
@@ -531,7 +532,8 @@ def test_an_external_store_is_told_to_the_servers_and_to_the_schema_step(plans) 
     pod, variables, secrets = of_the_servers(plans["elsewhere"])
     job = plans["elsewhere"]["jobs"][0]["spec"]["template"]["spec"]
     assert {each["name"]: each["value"] for each in job["containers"][0]["env"]} == variables
-    assert job["hostAliases"] == pod["hostAliases"] == [{"ip": "192.0.2.7", "hostnames": ["models.s3.example.com"]}]
+    aliases = [{"ip": "192.0.2.7", "hostnames": ["models.s3.example.com", "s3.example.com"]}]
+    assert job["hostAliases"] == pod["hostAliases"] == aliases
     wanted = {
         "AWS_CA_BUNDLE": "/run/secrets/s3_ca.pem",
         "AWS_DEFAULT_REGION": "eu-central-1",

@@ -30,6 +30,7 @@ def test_a_container_of_a_deployment() -> None:
         "id": "1",
         "name": "mlflow-local-postgres-1",
         "deployment": "local",
+        "cluster": "",
         "home": "/deployments/local",
         "service": "postgres",
         "image": "postgres:15",
@@ -90,3 +91,30 @@ def test_a_service_is_settled_when_it_is_what_the_plan_says(changed, services, s
     containers = [engine.container({**LISTED, **changed})]
     assert engine.settled(containers, "local", services) == settled
     assert engine.settled(containers, "other", services) == []
+
+
+HOLDERS = {
+    "another deployment": (LISTED, ["the deployment local", "destroy.yml -e deployment=local"]),
+    "a node of minikube": (
+        {**LISTED, "Labels": {"name.minikube.sigs.k8s.io": "mlflow"}},
+        ["minikube cluster mlflow", "minikube stop --profile=mlflow"],
+    ),
+    "the load balancer of several nodes": (
+        {**LISTED, "Labels": {"mlops.mlflow.minikube": "mlflow"}},
+        ["minikube cluster mlflow"],
+    ),
+    "anything else": ({**LISTED, "Labels": {}}, ["container mlflow-local-postgres-1", "not part of this collection"]),
+}
+
+
+@pytest.mark.parametrize("name", HOLDERS)
+def test_who_has_the_port(name: str) -> None:
+    listed, words = HOLDERS[name]
+    containers = [engine.container({**LISTED, "Ports": []}), engine.container(listed)]
+    said = engine.port_refusal(containers, 5000, "mine")
+    assert all(word in said for word in [*words, "Port 5000", "deployment_public_port"])
+    assert engine.port_refusal(containers, 5001, "mine") == ""
+
+
+def test_a_deployment_may_have_its_own_port() -> None:
+    assert engine.port_refusal([engine.container(LISTED)], 5000, "local") == ""

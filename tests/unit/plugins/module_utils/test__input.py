@@ -57,7 +57,7 @@ def evaluator(variables: dict):
     ],
 )
 def test_all_faults_are_found(variables: dict, words: list[str]) -> None:
-    faults = _input.faults("example", SPEC, variables, RULES, evaluator(variables), [])
+    faults = _input.faults("example", SPEC, variables, RULES, evaluator(variables), [], {})
     assert all(each["role"] == "example" and each["options"] for each in faults)
     found = [each["message"] for each in faults]
     assert len(found) == len(words), found
@@ -81,12 +81,12 @@ def test_a_secret_value_hides_no_name() -> None:
 
 def test_what_follows_from_faults_of_others_is_not_told() -> None:
     variables = {"example_names": ["a"]}
-    assert not _input.faults("example", SPEC, variables, RULES, evaluator(variables), [ANOTHERS])
+    assert not _input.faults("example", SPEC, variables, RULES, evaluator(variables), [ANOTHERS], {})
     spec = {**SPEC, "example_port": {"type": "int", "required": True}}
     handed_on = {**variables, "example_port": "not_there + 1"}
-    assert not _input.faults("example", spec, handed_on, RULES, evaluator(variables), [ANOTHERS])
+    assert not _input.faults("example", spec, handed_on, RULES, evaluator(variables), [ANOTHERS], {})
     with pytest.raises(_input.NotKnown):
-        _input.faults("example", SPEC, variables, RULES, evaluator(variables), [])
+        _input.faults("example", SPEC, variables, RULES, evaluator(variables), [], {})
 
 
 HANDED_ON = {
@@ -101,14 +101,24 @@ def test_an_option_goes_by_the_name_of_the_variable_that_it_has_its_value_from()
     def evaluate(expression):
         return "three" if expression == HANDED_ON["example_kind"] else evaluator(HANDED_ON)(expression)
 
-    (found,) = _input.faults("example", SPEC, HANDED_ON, RULES, evaluate, [])
+    (found,) = _input.faults("example", SPEC, HANDED_ON, RULES, evaluate, [], {})
     assert found["message"].startswith("value of store must be one of: one, two, got: three")
     assert found["options"] == ["store"]
     # And nobody tells it again.
-    assert not _input.faults("example", SPEC, HANDED_ON, RULES, evaluate, [found])
-    assert not _input.faults("other", {"store": {"type": "str", "choices": ["one"]}}, HANDED_ON, [], evaluate, [found])
-    (again,) = _input.faults("example", SPEC, HANDED_ON, RULES, evaluate, [ANOTHERS])
+    assert not _input.faults("example", SPEC, HANDED_ON, RULES, evaluate, [found], {})
+    assert not _input.faults(
+        "other", {"store": {"type": "str", "choices": ["one"]}}, HANDED_ON, [], evaluate, [found], {}
+    )
+    (again,) = _input.faults("example", SPEC, HANDED_ON, RULES, evaluate, [ANOTHERS], {})
     assert again == found
+
+
+def test_what_the_playbook_decides_from_a_wrong_option_is_not_told() -> None:
+    spec = {"other_kind": {"type": "str", "choices": ["one"]}}
+    variables = {"other_kind": "three"}
+    told = [{"role": "example", "message": "store is three", "options": ["store"]}]
+    assert len(_input.faults("other", spec, variables, [], evaluator(variables), told, {})) == 1
+    assert _input.faults("other", spec, variables, [], evaluator(variables), told, {"other_kind": "store"}) == []
 
 
 @pytest.mark.parametrize(
@@ -137,7 +147,7 @@ def test_what_was_found_in_other_ways_goes_by_the_name_that_users_set() -> None:
 def test_a_sentence_of_a_rule_is_about_the_first_option_that_it_names() -> None:
     variables = {"example_port": 1, "example_names": ["a"]}
     rule = {"that": "1 > 2", "msg": "example_port is 1, and example_names has a: give another port."}
-    (found,) = _input.faults("example", SPEC, variables, [rule], evaluator(variables), [])
+    (found,) = _input.faults("example", SPEC, variables, [rule], evaluator(variables), [], {})
     assert found == {"role": "example", "message": rule["msg"], "options": ["example_port"]}
 
 
