@@ -81,7 +81,8 @@ def read_back(url: str, runs: dict[str, dict], target: Path) -> None:
 @pytest.mark.parametrize("release", ["2.9.2", "2.22.1", "3.16.0"])
 def test_an_older_mlflow_is_looked_at_then_taken_over_with_everything(rig, old, folder, tmp_path, release):
     password, name = quote(PASSWORDS[ALONE], safe=""), old.common["database_name"]
-    uri = f"postgresql://{ALONE}:{password}@{rig.address}:{rig.port}/{name}?sslmode=require"
+    # By its driver: without one, SQLAlchemy 2.1 imports another that plain MLflow does not bring.
+    uri = f"postgresql+psycopg2://{ALONE}:{password}@{rig.address}:{rig.port}/{name}?sslmode=require"
     with plain.server(release, uri, folder, tmp_path / "server.log") as url:
         runs = plain.log_runs(release, url)
         hand_over(folder)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.beds import packages, space
 from tests.beds.commands import BedFailed, say, tail, wait_for
-from tests.beds.machine import checks, disk, images, network, ssh
+from tests.beds.machine import checks, disk, images, mappings, network, ssh
 from tests.beds.machine.settings import CACHE, HOST_ADDRESS, INTERFACE, NETMASK, SETS, Disk, MachineSet, address
 
 # A file of each package, by which it is known to be there.
@@ -57,6 +57,7 @@ def up(
     try:
         record = {"count": count, "memory": memory, "disk": str(base.folder), "images": str(images_disk or "")}
         machines.record.write_text(json.dumps(record), encoding="utf-8")
+        mappings.allow(memory)
         ssh.write_config(machines, base, count)
         network.make(machines, count)
         if uplink:
@@ -160,6 +161,7 @@ def down(machines: MachineSet) -> bool:
         network.remove(machines)
     if machines.folder.exists():
         shutil.rmtree(machines.folder)
+    mappings.put_back()
     return found
 
 
