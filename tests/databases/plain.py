@@ -17,7 +17,7 @@ from tests.guard.servers import end, free_port, get, wait_until
 # What `mlflow server` and its client of a release import beside what the guard's tests have.
 ALSO = {
     "2.9.2": ["querystring-parser"],
-    "3.16.0": ["fastapi", "uvicorn", "flask-cors", "cachetools", "packaging", "requests", "huey"],
+    "3.16.0": ["fastapi", "uvicorn", "flask-cors", "cachetools", "packaging", "requests", "huey", "aiohttp"],
 }
 # Logs what people log, and prints what is to be read back: runs with their numbers, and artifacts with their text.
 CLIENT = """
