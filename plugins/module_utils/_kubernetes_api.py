@@ -162,6 +162,9 @@ class Cluster:
                 method, self.host + path, body=json.dumps(body) if body else None, headers=headers, retries=False,
                 timeout=urllib3.Timeout(connect=SECONDS, read=3 * SECONDS),
             )  # fmt: skip
+            # The API group of a definition that the cluster does not have is answered with 404 in plain text.
+            if answer.status == 404 and not answer.headers.get("Content-Type", "").startswith("application/json"):
+                return answer.status, {}
             return answer.status, json.loads(answer.data or b"{}")
         except (urllib3.exceptions.HTTPError, OSError) as error:
             reason = getattr(error, "reason", None) or error
@@ -171,10 +174,14 @@ class Cluster:
                 "repair the network, or choose another kubernetes_context."
             ) from None
         except ValueError:
-            raise ClusterError(
-                f"{self.host} of the context {self.context} does not answer as a Kubernetes API server: check the "
-                "kubeconfig file."
-            ) from None
+            raise self.is_none() from None
+
+    def is_none(self) -> ClusterError:
+        """Why nothing can be asked of what answers."""
+        return ClusterError(
+            f"{self.host} of the context {self.context} does not answer as a Kubernetes API server: check the "
+            "kubeconfig file."
+        )
 
     def items(self, path: str) -> list[dict[str, Any]] | None:
         """The objects of a list, or None where this user may not see them."""
