@@ -174,9 +174,9 @@ class Cluster:
                 "repair the network, or choose another kubernetes_context."
             ) from None
         except ValueError:
-            raise self.is_none() from None
+            raise self.no_api_server() from None
 
-    def is_none(self) -> ClusterError:
+    def no_api_server(self) -> ClusterError:
         """Why nothing can be asked of what answers."""
         return ClusterError(
             f"{self.host} of the context {self.context} does not answer as a Kubernetes API server: check the "

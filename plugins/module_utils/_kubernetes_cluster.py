@@ -201,7 +201,7 @@ def survey(cluster: Cluster, wanted: Wanted) -> dict[str, Any]:
     namespace = f"/api/v1/namespaces/{wanted.namespace}"
     version_status, version = cluster.ask("/version")
     if version_status == 404:
-        raise cluster.is_none()
+        raise cluster.no_api_server()
     with ThreadPoolExecutor(8) as pool:
         denied = pool.map(lambda right: review(cluster, right, wanted.namespace), wanted.rights)
         space = pool.submit(cluster.ask, namespace)

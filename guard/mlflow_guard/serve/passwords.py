@@ -2,8 +2,7 @@
 # Copyright: (c) 2026, the mlops.mlflow contributors
 """The file from which libpq takes a running server's passwords. It follows the files that hold them.
 
-libpq reads it for each new connection, so a password that is changed needs no restart: Kubernetes brings a changed
-Secret to the files of a pod that runs.
+libpq reads it for each new connection, so a password that is changed needs no restart.
 """
 
 from __future__ import annotations

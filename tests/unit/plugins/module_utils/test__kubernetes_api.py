@@ -14,6 +14,8 @@ import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes_api import Cluster, ClusterError
 from ansible_collections.mlops.mlflow.plugins.module_utils._kubernetes_cluster import offered
 
+from tests.refusals.test_kubernetes import kubeconfig
+
 ANSWERS = {
     "/api/v1": (200, "application/json", json.dumps({"resources": [{"name": "pods", "kind": "Pod"}]})),
     # As Kubernetes 1.35 answers for an API group whose definitions are not there.
@@ -38,20 +40,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        path = tmp_path / "config"
-        path.write_text(
-            json.dumps(
-                {
-                    "apiVersion": "v1",
-                    "kind": "Config",
-                    "clusters": [{"name": "one", "cluster": {"server": f"http://127.0.0.1:{server.server_port}"}}],
-                    "users": [{"name": "me", "user": {"token": "t"}}],
-                    "contexts": [{"name": "one", "context": {"cluster": "one", "user": "me"}}],
-                    "current-context": "one",
-                }
-            )
-        )
-        yield Cluster(str(path), "one")
+        yield Cluster(kubeconfig(tmp_path, server.server_port), "staging")
         server.shutdown()
 
 
