@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +45,13 @@ def read_secret(argument: str, path: str) -> str:
 
 @dataclass(frozen=True)
 class Login:
-    """A role of a database and the file with its password."""
+    """A role of a database, the file with its password, and where it has an address of its own for it."""
 
     argument: str
     username: str
     password_file: str
+    host: str = ""
+    port: int | None = None
 
     def password(self) -> str | None:
         """The password; None where there is none to give, as for SQLite or a trusted socket."""
@@ -60,6 +62,11 @@ class Login:
     def readable(self) -> bool:
         """Whether the password is at hand in this container."""
         return not self.password_file or os.access(self.password_file, os.R_OK)
+
+    @property
+    def has_address(self) -> bool:
+        """Whether it reaches the database at another address than the servers do."""
+        return bool(self.host or self.port)
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,8 @@ class Database:
     owner: Login | None
     # What its provider allows this deployment; None where nothing is known of that.
     max_connections: int | None = None
+    # The part of the configuration that its host and port stand in, where that is not its own.
+    address_of: str = ""
 
     @property
     def dialect(self) -> str:
@@ -88,6 +97,18 @@ class Database:
     def session_drivername(self) -> str:
         """The driver of the guard's own sessions: on PostgreSQL one for all, whichever the server works with."""
         return POSTGRES_DRIVER if self.dialect == "postgresql" else self.drivername
+
+    @property
+    def address(self) -> str:
+        """For messages: the part of the configuration that its host and port stand in."""
+        return self.address_of or self.name
+
+    def reached_by(self, login: Login) -> Database:
+        """The database at the address that this role has for it: the owner's may lead past a pooler."""
+        if not login.has_address:
+            return self
+        port = login.port or (None if login.host else self.port)
+        return replace(self, host=login.host or self.host, port=port, address_of=login.argument)
 
     @property
     def place(self) -> tuple:
@@ -162,13 +183,30 @@ def _count(source: dict, key: str, argument: str, default: int | None) -> int | 
     return value
 
 
+def _host(source: dict, argument: str) -> str:
+    """A host name, or several; empty where there is none."""
+    host = _text(source, "host", argument, "")
+    if host != host.strip():
+        raise wrong(f"{argument}.host", f"a host name is needed and {host!r} was found", code="database-host-invalid")
+    return host
+
+
+def _port(source: dict, argument: str) -> int | None:
+    port = source.get("port")
+    if port is not None and (isinstance(port, bool) or not isinstance(port, int) or not 0 < port < 65536):
+        found = f"a number from 1 to 65535 is needed and {port!r} was found"
+        raise wrong(f"{argument}.port", found, code="database-port-invalid")
+    return port
+
+
 def _login(source: Any, argument: str, dialect: str) -> Login:
     if not isinstance(source, dict):
         raise wrong(argument, f"username and password_file are needed and {type(source).__name__} was found")
     username = _text(source, "username", argument, "" if dialect == "sqlite" else None)
     if not username and dialect != "sqlite":
         raise wrong(f"{argument}.username", "it is empty")
-    return Login(argument, username, _text(source, "password_file", argument, ""))
+    password_file = _text(source, "password_file", argument, "")
+    return Login(argument, username, password_file, _host(source, argument), _port(source, argument))
 
 
 def _database(source: Any, name: str, kind: str) -> Database:
@@ -187,18 +225,15 @@ def _database(source: Any, name: str, kind: str) -> Database:
         raise wrong(f"{name}.database", f"a name is needed and {database!r} was found", code=code)
     if dialect == "sqlite" and not database.startswith("/"):
         raise wrong(f"{name}.database", f"{database!r} is not an absolute path", code="sqlite-relative-path")
-    host = _text(source, "host", name, "")
-    if dialect != "sqlite" and (not host or host != host.strip()):
-        code = "database-host-invalid" if host else "database-host-missing"
-        raise wrong(f"{name}.host", f"a host name is needed and {host!r} was found", code=code)
-    port = source.get("port")
-    if port is not None and (isinstance(port, bool) or not isinstance(port, int) or not 0 < port < 65536):
-        found = f"a number from 1 to 65535 is needed and {port!r} was found"
-        raise wrong(f"{name}.port", found, code="database-port-invalid")
+    host, port = _host(source, name), _port(source, name)
+    if dialect != "sqlite" and not host:
+        raise wrong(f"{name}.host", f"a host name is needed and {host!r} was found", code="database-host-missing")
     query = source.get("query") or {}
     if not isinstance(query, dict) or not all(isinstance(value, str) for value in query.values()):
         raise wrong(f"{name}.query", "a mapping of texts is needed")
     server = _login(source.get("server") or ({} if dialect == "sqlite" else None), f"{name}.server", dialect)
+    if server.has_address:
+        raise wrong(f"{name}.server", "it has a host or a port", f"give the servers' address in {name} itself")
     owner = _login(source["owner"], f"{name}.owner", dialect) if source.get("owner") else None
     limit = _count(source, "max_connections", name, None)
     return Database(name, kind, drivername, host, port, database, query, server, owner, limit)

@@ -276,6 +276,12 @@ FINDINGS = {
             "run the schema step with the database server's own host and port, and keep the pooler's for the servers"
         ),
     },
+    "owner-elsewhere": {
+        "severity": "error",
+        "meaning": "The address of the owner role leads to another database than that of the servers.",
+        "why": "The schema step would look at the one and migrate it, and the servers would work in the other.",
+        "remedy": "give the owner the address of the server that the pooler leads to",
+    },
     "database-refused": {
         "severity": "error",
         "meaning": "The database refused, with a reason that the guard has no name for.",

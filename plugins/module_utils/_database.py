@@ -27,6 +27,8 @@ EXTERNAL_ONLY = {
     "server_password": "",
     "owner_username": "",
     "owner_password": "",
+    "owner_host": "",
+    "owner_port": 0,
     "max_connections": 0,
     "connect_timeout": 5,
     "networks": [],
@@ -39,7 +41,14 @@ SECRETS_FOLDER = "/run/secrets"
 # The authorities that an image of Debian's trusts.
 SYSTEM_AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
 CHECKING_MODES = ("verify-ca", "verify-full")
-RANGES = {"port": (1, 65535), "max_connections": (0, 100_000), "connect_timeout": (1, 60)}
+RANGES = {
+    "port": (1, 65535),
+    "owner_port": (0, 65535),
+    "max_connections": (0, 100_000),
+    "connect_timeout": (1, 60),
+}
+# What a 0 means instead of a number.
+ZERO = {"max_connections": ", or 0 to ask the server", "owner_port": ", or 0 for that of database_port"}
 UNITS = {"connect_timeout": " seconds"}
 HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?")
 SCHEMA = re.compile(r"[a-z_][a-z0-9_-]{0,62}")
@@ -87,8 +96,8 @@ def warnings(given: dict[str, Any], kind: str) -> list[str]:
     return found
 
 
-def hosts(given: dict[str, Any]) -> list[str]:
-    return [each.strip() for each in str(given["host"]).split(",")]
+def hosts(given: dict[str, Any], name: str = "host") -> list[str]:
+    return [each.strip() for each in str(given[name]).split(",")]
 
 
 def is_address(text: str) -> bool:
@@ -99,8 +108,8 @@ def is_address(text: str) -> bool:
     return True
 
 
-def host_problem(host: str) -> str:
-    start = f"database_host is '{shown(host)}'"
+def host_problem(host: str, option: str) -> str:
+    start = f"{option} is '{shown(host)}'"
     if "://" in host or "@" in host:
         return (
             f"{start}, a URL: give the host name only; the rest has the variables database_port, database_name and "
@@ -119,7 +128,7 @@ def host_problem(host: str) -> str:
     if is_address(host):
         return ""
     if re.fullmatch(r".*:\d+", host):
-        return f"{start}, with a port: give the host name only, and the port in database_port."
+        return f"{start}, with a port: give the host name only, and the port in {option.replace('host', 'port')}."
     if not HOST.fullmatch(host):
         return f"{start}: give a host name or an IP address, such as db.example.com."
     return ""
@@ -138,7 +147,10 @@ def place_problems(given: dict[str, Any]) -> list[str]:
             "db.example.com."
         )
     else:
-        found += [problem for problem in map(host_problem, hosts(given)) if problem][:1]
+        found += [problem for host in hosts(given) if (problem := host_problem(host, "database_host"))][:1]
+    if given["owner_host"]:
+        of_owner = (host_problem(host, "database_owner_host") for host in hosts(given, "owner_host"))
+        found += [problem for problem in of_owner if problem][:1]
     name, schema = str(given["name"]), str(given["schema"])
     if not name or len(name.encode()) > LONGEST_NAME or re.search(r"[\x00-\x1f]", name):
         found.append(f"database_name is '{name}': give a name of 1 to {LONGEST_NAME} bytes without control characters.")
@@ -214,9 +226,9 @@ def number_problems(given: dict[str, Any]) -> list[str]:
         except (TypeError, ValueError):
             fits = False
         if not fits:
-            also = ", or 0 to ask the server" if name == "max_connections" else ""
             found.append(
-                f"database_{name} is {given[name]!r}: give {max(least, 1)} to {most}{UNITS.get(name, '')}{also}."
+                f"database_{name} is {given[name]!r}: give {max(least, 1)} to {most}{UNITS.get(name, '')}"
+                f"{ZERO.get(name, '')}."
             )
     return found
 
@@ -271,9 +283,18 @@ def query(given: dict[str, Any]) -> dict[str, str]:
         found["sslkey"] = f"{SECRETS_FOLDER}/{FILES['client_key']}"
     if given["schema"]:
         found["options"] = f"-csearch_path={given['schema']}"
-    if len(hosts(given)) > 1:
+    if len(hosts(given)) > 1 or len(hosts(given, "owner_host")) > 1:
         found["target_session_attrs"] = "read-write"
     return found
+
+
+def owner_address(given: dict[str, Any]) -> dict[str, Any]:
+    """Where the owner opens the database; nothing where that is no other place than the servers'."""
+    place = {
+        "owner_host": ",".join(hosts(given, "owner_host" if given["owner_host"] else "host")),
+        "owner_port": int(given["owner_port"]) or given["port"],
+    }
+    return place if given["owner_host"] or int(given["owner_port"]) else {}
 
 
 def connection(given: dict[str, Any], kind: str, files: dict[str, str], own: dict[str, Any]) -> dict[str, Any]:
@@ -290,6 +311,7 @@ def connection(given: dict[str, Any], kind: str, files: dict[str, str], own: dic
             "query": query(given),
             "server_username": given["server_username"],
             "owner_username": given["server_username" if single else "owner_username"],
+            **owner_address(given),
         },
         "server_password": given["server_password"],
         "owner_password": given["server_password" if single else "owner_password"],

@@ -34,9 +34,10 @@ KNOWN = {
     ),
     "database-not-a-database": ("database_port", "give host and port of PostgreSQL itself"),
     "database-pooler": (
-        "database_host",
-        "give the server's own address and not that of a pooler, which refuses the settings of a connection",
+        "database_owner_host",
+        "give the server's own address there, and its port in database_owner_port; servers may go through the pooler",
     ),
+    "owner-elsewhere": ("database_owner_host", "give the address of the server that database_host leads to"),
     "database-replica": ("database_host", "give the address of the primary, or wait until this server is promoted"),
     "database-encoding": ("database_name", "make the database anew with the encoding UTF8"),
     "database-unrecorded": (
@@ -89,9 +90,18 @@ def sentence(finding: dict[str, Any], given: dict[str, Any]) -> str:
         variable, remedy = about_tls(found, given)
     elif code in KNOWN:
         variable, remedy = KNOWN[code]
+        variable = of_owner(variable, str(finding.get("argument", "")), given)
     else:
         return with_code(f"database_name: {found}; {finding.get('remedy', '')}.", code)
     return with_code(f"{variable}: {found}; {remedy}.", code)
+
+
+def of_owner(variable: str, argument: str, given: dict[str, Any]) -> str:
+    """The owner's own variable for a host or a port that was found at the owner's address."""
+    has_address = given.get("owner_host") or given.get("owner_port")
+    if has_address and ".owner." in argument and variable in ("database_host", "database_port"):
+        return variable.replace("database_", "database_owner_")
+    return variable
 
 
 def role_of(argument: str, given: dict[str, Any]) -> str:

@@ -74,6 +74,7 @@ GUARD_CODES = {
     "migration-failed": "never",
     "mlflow-unreadable": "never",
     "not-at-head": "never",
+    "owner-elsewhere": "never",
     "owner-lacks-rights": "never",
     "owner-missing": "never",
     "record-of-another-owner": "never",

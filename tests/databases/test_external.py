@@ -5,18 +5,21 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import urllib.request
+from collections.abc import Iterator
 
 import pytest
 
+from tests.guard.servers import Pooler, own_directory, start_pooler, unprivileged
 from tests.images.conftest import run
 from tests.stores.conftest import unused_port
 from tests.stores.playbooks import Deployment
 
 from .conftest import dsn, fresh_name, given
 from .fingerprint import fingerprint
-from .rig import ALONE, OWNER, PASSWORDS, PAYROLL, SERVER
+from .rig import ALONE, HOST, OWNER, PASSWORDS, PAYROLL, SERVER
 
 
 @pytest.mark.extended
@@ -86,6 +89,53 @@ def test_a_schema_of_its_own(rig, deployment, database):
     tables = rig.ask(database, "SELECT DISTINCT schemaname FROM pg_tables WHERE tableowner = %s", OWNER)
     assert ("tracking",) in tables
     assert ("public",) not in tables
+
+
+@pytest.fixture
+def pooler(rig, tmp_path) -> Iterator[Pooler]:
+    """PgBouncer between, in the mode that people choose it for. It speaks TLS to both sides, and drops settings."""
+    identity = unprivileged("postgres")
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(folder.stat().st_mode | 0o011)
+    secret = own_directory(tmp_path, "pooler", identity)
+    certificate, key = rig.authority.issue(HOST, rig.address)
+    for name, content in (("server.crt", certificate.read_bytes()), ("server.key", key.read_bytes())):
+        file = secret / name
+        file.write_bytes(content)
+        os.chown(file, identity.get("user", -1), identity.get("group", -1))
+    made = start_pooler(
+        secret,
+        rig,
+        {SERVER: PASSWORDS[SERVER]},
+        listen_addr=rig.address,
+        pool_mode="transaction",
+        ignore_startup_parameters="options,extra_float_digits",
+        client_tls_sslmode="require",
+        client_tls_cert_file=str(secret / "server.crt"),
+        client_tls_key_file=str(secret / "server.key"),
+        server_tls_sslmode="require",
+    )
+    yield made
+    made.stop()
+
+
+@pytest.mark.extended
+def test_servers_work_through_a_pooler_and_the_schema_step_past_it(rig, deployment, database, pooler):
+    deployment.common |= {"database_port": pooler.port}
+    # The pooler does not even know the owner, so nobody can have been there through it.
+    alone = deployment.deploy()
+    assert alone.code != 0
+    assert "database_owner_" in alone.text
+    assert rig.ask(database, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [(0,)]
+
+    deployment.common |= {"database_owner_port": rig.port}
+    first = deployment.deploy()
+    assert first.code == 0, first.text
+    again = deployment.deploy()
+    assert (again.code, again.changed) == (0, 0), again.text
+    verified = deployment.verify()
+    assert verified.code == 0, verified.text
+    assert rig.ask(database, "SELECT count(*) FROM runs")[0][0] > 0
 
 
 SUCCESSOR, SUCCESSOR_PASSWORD = "models_server_2", "Hidden-of-the-successor"

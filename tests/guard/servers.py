@@ -33,11 +33,11 @@ def free_port() -> int:
         return sock.getsockname()[1]
 
 
-def port_open(port: int) -> bool:
-    """Whether something listens on the loopback port."""
+def port_open(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether something listens on the port."""
     with socket.socket() as sock:
         sock.settimeout(0.5)
-        return sock.connect_ex(("127.0.0.1", port)) == 0
+        return sock.connect_ex((host, port)) == 0
 
 
 def wait_until(condition, what: str, deadline: float = DEADLINE, process: subprocess.Popen | None = None) -> None:
@@ -232,8 +232,10 @@ class Pooler:
         end(self.process, signal.SIGINT)
 
 
-def start_pooler(parent: Path, target: Postgres, users: dict[str, str], **settings: str) -> Pooler:
-    """Start PgBouncer, which knows these users with their passwords."""
+def start_pooler(
+    parent: Path, target: Postgres, users: dict[str, str], aliases: dict[str, str] | None = None, **settings: str
+) -> Pooler:
+    """Start PgBouncer, which knows these users with their passwords. An alias is another name of a database."""
     program = shutil.which("pgbouncer") or next(iter(glob.glob("/usr/sbin/pgbouncer")), None)
     if program is None:
         raise RuntimeError("PgBouncer is not installed: apt-get install --no-install-recommends pgbouncer")
@@ -251,11 +253,13 @@ def start_pooler(parent: Path, target: Postgres, users: dict[str, str], **settin
     }
     words = [f"{name} = {value}" for name, value in options.items()]
     (base / "users").write_text("\n".join(lines) + "\n")
-    databases = ["[databases]", f"* = host={target.host} port={target.port}"]
+    place = f"host={target.host} port={target.port}"
+    databases = ["[databases]", *(f"{alias} = {place} dbname={name}" for alias, name in (aliases or {}).items())]
+    databases.append(f"* = {place}")
     (base / "pgbouncer.ini").write_text("\n".join([*databases, "[pgbouncer]", *words]) + "\n")
     with open(base / "log", "wb") as log:
         process = subprocess.Popen([program, str(base / "pgbouncer.ini")], cwd=base, stdout=log, stderr=log, **identity)
-    wait_until(lambda: port_open(port), "PgBouncer", process=process)
+    wait_until(lambda: port_open(port, options["listen_addr"]), "PgBouncer", process=process)
     return Pooler(port, process)
 
 

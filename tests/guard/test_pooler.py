@@ -86,6 +86,52 @@ def test_the_schema_step_does_not(deploy, cluster, bouncer, template):
     assert deployment.run("check").codes == set()
 
 
+@pytest.mark.parametrize("template", ["empty", "older"])
+def test_the_schema_step_goes_past_it_where_the_owner_has_an_address(deploy, cluster, bouncer, template):
+    """Servers stay behind the pooler, and the owner logs in to the server itself: look, dump, migration and rights."""
+    source = {"empty": lambda: "template0", "older": lambda: cluster.old("3.16.0")}[template]()
+    deployment = deploy(source)
+    store = deployment.config["backend_store"]
+    store["port"], store["owner"]["port"] = bouncer.port, cluster.server.port
+    answer = deployment.run("schema", "--mode", "upgrade")
+    assert (answer.code, answer.codes) == (0, set()), answer.document
+    assert answer.document["changed"]
+    assert len(list((deployment.folder / "dumps").glob("*.dump"))) == (1 if template == "older" else 0)
+    assert deployment.run("check").codes == set()
+    with serving(deployment):
+        log_run(deployment.port, 1)
+    again = deployment.run("schema", "--mode", "upgrade")
+    assert (again.code, again.document["changed"]) == (0, False)
+
+
+def test_an_owner_whose_address_leads_elsewhere(ready, deploy, scratch, cluster):
+    """The pooler has another database under this name, which nobody would notice by the names."""
+    other = deploy(cluster.head()).database
+    made = servers.start_pooler(
+        scratch, cluster.server, {SERVER: HOSTILE}, {ready.database: other}, pool_mode="transaction", **DROPS["drops"]
+    )
+    store = ready.config["backend_store"]
+    store["port"], store["owner"]["port"] = made.port, cluster.server.port
+    before = ready.dump()
+    try:
+        for options in (["--dry-run", "--skip-store"], []):
+            answer = ready.run("schema", "--mode", "upgrade", *options)
+            assert (answer.code, answer.errors()) == (3, {"owner-elsewhere"}), answer.document
+            assert str(made.port) in answer.finding("owner-elsewhere")["message"]
+    finally:
+        made.stop()
+    assert ready.dump() == before
+
+
+def test_an_owner_whose_address_does_not_answer(ready, cluster):
+    store = ready.config["backend_store"]
+    store["owner"]["host"], store["owner"]["port"] = cluster.server.host, servers.free_port()
+    answer = ready.run("schema", "--mode", "upgrade")
+    assert answer.finding("database-port-closed")["argument"] == "backend_store.owner.port"
+    # The servers do not need it.
+    assert ready.run("check").codes == set()
+
+
 @pytest.mark.parametrize(("mode", "changes"), [("session", False), ("transaction", True)])
 def test_a_pooler_that_changes_sessions_is_told_from_one_that_keeps_them(ready, scratch, cluster, mode, changes):
     made = servers.start_pooler(scratch, cluster.server, {OWNER: HOSTILE}, pool_mode=mode, **DROPS["drops"])

@@ -4,21 +4,34 @@
 
 from __future__ import annotations
 
+import base64
 import socket
+import time
 from collections.abc import Iterator
 
 import pytest
 from kubernetes import client
 from kubernetes.stream import stream
+from psycopg2 import sql
 
 from tests.databases.conftest import dsn, given
 from tests.databases.fingerprint import fingerprint
 from tests.databases.rig import OWNER, PASSWORDS, PAYROLL, SERVER, Rig
-from tests.images.conftest import Role, network_of_its_own
+from tests.images.conftest import Role, network_of_its_own, until
 from tests.kubernetes.test_refusals import DEPLOY_SECONDS, destroy, own
 from tests.refusals.test_refusals import Case, messages, play
 
 DATABASE = "models_of_the_cluster"
+PASSWORD_FILE = "/run/secrets/backend_server_password"
+# Seconds, and a little more.
+GUARD_LOOKS = 7
+ASK = """
+import urllib.request
+body = b'{"max_results": 1}'
+url = "http://localhost:5000/api/2.0/mlflow/experiments/search"
+asked = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+print("answered", urllib.request.urlopen(asked, timeout=20).status)
+"""
 REACH = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 3); print('reached')"
 
 
@@ -41,20 +54,46 @@ def name(variables) -> str:
     return f"{variables['deployment_name']}-database"
 
 
+def servers(api, namespace: str) -> list:
+    selector = "app.kubernetes.io/component=tracking-server"
+    return client.CoreV1Api(api).list_namespaced_pod(namespace, label_selector=selector).items
+
+
+def said_in(api, pod, *command: str) -> str:
+    """What a program says in the pod of a server."""
+    core, about = client.CoreV1Api(api), pod.metadata
+    connect = core.connect_get_namespaced_pod_exec
+    return stream(connect, about.name, about.namespace, command=list(command), stderr=True, stdout=True)
+
+
 def reaches(api, namespace: str, host: str, port: int) -> bool:
     """Whether a server's pod gets a connection there."""
-    core = client.CoreV1Api(api)
-    selector = "app.kubernetes.io/component=tracking-server"
-    pod = core.list_namespaced_pod(namespace, label_selector=selector).items[0].metadata.name
-    said = stream(
-        core.connect_get_namespaced_pod_exec,
-        pod,
-        namespace,
-        command=["python", "-c", REACH, host, str(port)],
-        stderr=True,
-        stdout=True,
-    )
-    return "reached" in said
+    return "reached" in said_in(api, servers(api, namespace)[0], "python", "-c", REACH, host, str(port))
+
+
+def change_password(rig: Rig, api, namespace: str, password: str) -> None:
+    """On the server, and in the Secret, as whatever rotates passwords does both."""
+    with rig.connection("postgres") as opened, opened.cursor() as cursor:
+        cursor.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(SERVER), sql.Literal(password)))
+    changed = {"data": {"backend_server_password": base64.b64encode(password.encode()).decode()}}
+    client.CoreV1Api(api).patch_namespaced_secret("mlflow-server", namespace, changed)
+
+
+def take_up(rig: Rig, api, namespace: str, password: str) -> None:
+    """The running servers work with a changed password, once the kubelet has brought it and the guard has looked."""
+    before = servers(api, namespace)
+    change_password(rig, api, namespace, password)
+    for pod in before:
+        until(lambda pod=pod: password in said_in(api, pod, "cat", PASSWORD_FILE), "the file has it", 180, 3)
+    time.sleep(GUARD_LOOKS)
+    # No session that was opened with the password before is left.
+    rig.ask("postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", SERVER)
+    for pod in before:
+        # A connection that was cut while it was in the pool may cost one call.
+        until(lambda pod=pod: "answered 200" in said_in(api, pod, "python", "-c", ASK), "the server answers", 30, 1)
+    now = servers(api, namespace)
+    assert {each.metadata.uid for each in now} == {each.metadata.uid for each in before}
+    assert all(status.restart_count == 0 for each in now for status in each.status.container_statuses)
 
 
 def test_deployed_confined_and_taken_away_with_the_database_as_it_was(variables, api, name, rig):
@@ -78,6 +117,8 @@ def test_deployed_confined_and_taken_away_with_the_database_as_it_was(variables,
         with socket.create_server((rig.address, 0)) as listener:
             assert reaches(api, namespace, rig.address, rig.port)
             assert not reaches(api, namespace, rig.address, listener.getsockname()[1])
+        take_up(rig, api, namespace, "Hidden of tomorrow")
+        take_up(rig, api, namespace, PASSWORDS[SERVER])
         before = fingerprint(dsn(rig))
     finally:
         destroy(mine, name)

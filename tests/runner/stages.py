@@ -107,6 +107,8 @@ ADOPT = "tests/databases/test_adopt.py"
 
 
 def databases(*options: str) -> Counts:
+    if not run(["ansible-playbook", "tests/beds/databases.yml"]):
+        raise StageFailed("The database programs could not be provided; see above.")
     docker.provide()
     return pytest("tests/databases", f"--ignore={ADOPT}", "--numprocesses=2", *options)
 

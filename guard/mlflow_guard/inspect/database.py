@@ -98,6 +98,7 @@ def url(
     database: Database, login: Login, password: str | None, query: dict | None = None, drivername: str = ""
 ) -> sa.URL:
     """The database's URL, for the guard's own driver unless another is named; hostile characters are SQLAlchemy's."""
+    database = database.reached_by(login)
     if database.dialect == "sqlite":
         return sa.URL.create(database.drivername, database=database.database)
     return sa.URL.create(
@@ -162,7 +163,7 @@ def classify(database: Database, login: Login, error: Exception, password: str |
         "database-no-connect-right": login.argument,
         "database-missing": f"{database.name}.database",
         "database-tls": f"{database.name}.query",
-        "database-replica": f"{database.name}.host",
+        "database-replica": f"{database.address}.host",
     }.get(code, database.name)
     found = {
         "database-auth-failed": f"{database.description} does not accept {who} with the password of "
@@ -262,6 +263,7 @@ def connect(database: Database, login: Login, *, read_only: bool = True, plain: 
 
     A plain one has no settings of ours, but for transactions that cannot write: it is as the server's own will be.
     """
+    database = database.reached_by(login)
     require_driver(database)
     importlib.import_module("sqlalchemy.dialects." + database.dialect)
     login.password()

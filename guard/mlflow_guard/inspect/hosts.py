@@ -59,7 +59,7 @@ def resolve(host: str, port: int, seconds: float) -> list:
 
 
 def reach_one(name: str, host: str, port: int, seconds: float, every: bool = False) -> list[str]:
-    """An address of the host that listens, or every one that does. `name` is that of the store."""
+    """An address of the host that listens, or every one that does. `name` is where it stands in the configuration."""
     argument, end = f"{name}.host", time.monotonic() + seconds
     try:
         addresses = resolve(host, port, seconds)
@@ -135,6 +135,6 @@ def reach(database: Database, seconds: float = REACH_SECONDS, grace: float = GRA
     # A name may have the addresses of a primary and of its replicas, and libpq is to choose.
     every = "target_session_attrs" in database.query
     if len(hosts) == 1 or database.dialect != "postgresql":
-        found = reach_one(database.name, database.host, port, seconds, every)
+        found = reach_one(database.address, database.host, port, seconds, every)
         return Way([(database.host, address) for address in found])
-    return _reach_several(database.name, hosts, port, seconds, grace, every)
+    return _reach_several(database.address, hosts, port, seconds, grace, every)

@@ -59,6 +59,7 @@ def image_orders() -> dict[str, tuple[str, ...]]:
 @contextmanager
 def opened(database: Database, login: Login, *, read_only: bool = True, plain: bool = False) -> Iterator[sa.Connection]:
     """A connection whose later errors are named as clearly as those of connecting."""
+    database = database.reached_by(login)
     connection = db.connect(database, login, read_only=read_only, plain=plain)
     try:
         yield connection
@@ -144,7 +145,7 @@ def write_findings(database: Database, settings: Mapping, argument: str) -> list
     if settings.get("in_recovery"):
         several = "put target_session_attrs=read-write into the query, so that the primary is found among the hosts"
         remedy = several if "," in database.host and "target_session_attrs" not in database.query else ""
-        return [finding("database-replica", f"{database.name}.host", f"{database.description} is a replica", remedy)]
+        return [finding("database-replica", f"{database.address}.host", f"{database.description} is a replica", remedy)]
     if settings.get("default_read_only") == "on":
         found = f"role {settings['role']!r} has default_transaction_read_only=on in {database.description}"
         return [finding("role-read-only", argument, found)]

@@ -63,6 +63,7 @@ def changes_sessions(connection: sa.Connection, database: Database, login: Login
 
 def findings(connection: sa.Connection, database: Database, login: Login, settings: Mapping) -> list[dict]:
     """Why the schema step must not be run over this connection, as the owner role."""
+    database = database.reached_by(login)
     where = database.description
     if drops_settings(settings):
         found = f"{where} is reached through a pooler that does not pass settings of a session on"
@@ -70,4 +71,4 @@ def findings(connection: sa.Connection, database: Database, login: Login, settin
         found = f"{where} is reached through a pooler that changes sessions"
     else:
         return []
-    return [finding("database-pooler", f"{database.name}.host", found)]
+    return [finding("database-pooler", f"{database.address}.host", found)]

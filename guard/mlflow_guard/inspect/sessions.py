@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import sqlalchemy as sa
 
 from mlflow_guard.answer import finding
-from mlflow_guard.config import Config, Database
+from mlflow_guard.config import Config, Database, Login
 from mlflow_guard.inspect import budget
 from mlflow_guard.inspect.inspection import opened, write_findings
 
@@ -39,6 +39,28 @@ TIME_LIMITS = sa.text("""
 SETTINGS = sa.text("""
     SELECT current_user::text AS role, pg_is_in_recovery() AS in_recovery,
            current_setting('default_transaction_read_only') AS default_read_only""")
+# Who may log in may ask both. A server that is started again between two looks at it is taken for another one, once.
+IDENTITY = sa.text("""
+    SELECT pg_postmaster_start_time()::text, oid::text FROM pg_catalog.pg_database
+    WHERE datname = current_database()""")
+
+
+def identity(database: Database, login: Login) -> tuple:
+    """What tells the database that this role reaches from all others."""
+    with opened(database, login) as connection:
+        return tuple(connection.execute(IDENTITY).one())
+
+
+def elsewhere(database: Database) -> list[dict]:
+    """Whether the owner, who has an address of its own, reaches the database that the servers work in."""
+    owner = database.owner
+    if owner is None or not owner.has_address or not owner.readable():
+        return []
+    if identity(database, owner) == identity(database, database.server):
+        return []
+    there = database.reached_by(owner).description
+    found = f"{there}, which the owner reaches, is another database than {database.description}, which servers reach"
+    return [finding("owner-elsewhere", f"{owner.argument}.host", found)]
 
 
 def roles(config: Config) -> list[str]:

@@ -100,7 +100,7 @@ def _run(command: list[str], environment: dict, secret: str | None, target: Path
 
 
 def _postgres(seen: Seen, login: Login, target: Path, others: NotOurs) -> None:
-    database = seen.database
+    database = seen.database.reached_by(login)
     password = login.password()
     with tempfile.TemporaryDirectory() as folder:
         environment = {"PGAPPNAME": "mlflow-guard dump", "PGCONNECT_TIMEOUT": "10"}
@@ -149,7 +149,7 @@ def _pattern(name: str) -> str:
 
 
 def _mysql(seen: Seen, login: Login, target: Path) -> None:
-    database = seen.database
+    database = seen.database.reached_by(login)
     password = login.password()
     with tempfile.TemporaryDirectory() as folder:
         options = write_private(Path(folder, "my.cnf"), mysql_options(login.username, password or "", escaped=True))

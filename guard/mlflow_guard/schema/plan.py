@@ -245,7 +245,8 @@ def _plan_database(
     seen = look(config, database, owner)
     plan.seen[database.name] = seen
     _decide_one(seen, options, plan, answer)
-    for each in write_findings(database, seen.facts.settings, owner.argument) + general_findings(seen):
+    where = database.reached_by(owner)
+    for each in write_findings(where, seen.facts.settings, owner.argument) + general_findings(seen):
         answer.add(each)
     if not seen.facts.settings:
         # SQLite's file is not there yet.
@@ -300,7 +301,7 @@ def _look_as_server(config: Config, database: Database) -> list[dict]:
     if database.dialect != "postgresql" or not database.server.readable():
         return []
     try:
-        return sessions.look(config, database)
+        return sessions.elsewhere(database) + sessions.look(config, database)
     except Problem as problem:
         return [problem.finding]
 

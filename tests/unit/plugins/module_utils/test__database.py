@@ -33,6 +33,8 @@ GOOD = {
     "an address": {"host": "192.0.2.7"},
     "IPv6": {"host": "2001:db8::7"},
     "several hosts": {"host": "a.example.com, b.example.com"},
+    "a pooler before it": {"port": 6432, "owner_host": "primary.example.com", "owner_port": 5432},
+    "a pooler beside it": {"port": 6432, "owner_port": "5432"},
     "a schema": {"schema": "team_1"},
     "without TLS": {"tls_mode": "disable"},
     "numbers as text": {"port": "6432", "connect_timeout": "60", "max_connections": "100"},
@@ -48,6 +50,9 @@ BAD = {
     "a loopback address": ({"host": "127.0.0.1"}, "is the container itself"),
     "the second host": ({"host": "a.example.com,127.0.0.1"}, "database_host is '127.0.0.1'"),
     "a blank": ({"host": "h h"}, "give a host name or an IP address"),
+    "the owner's host": ({"owner_host": "localhost"}, "database_owner_host is 'localhost', which is the container"),
+    "the owner's port": ({"owner_host": "h:5432"}, "the port in database_owner_port"),
+    "a high port of the owner": ({"owner_port": 65536}, "database_owner_port is 65536: give 1 to 65535, or 0 for that"),
     "no port": ({"port": 0}, "database_port is 0: give 1 to 65535."),
     "a high port": ({"port": 65536}, "database_port is 65536"),
     "a word as port": ({"port": "five"}, "database_port is 'five'"),
@@ -148,6 +153,21 @@ def test_connection_of_an_external_database() -> None:
     assert (made["server_password"], made["owner_password"]) == (HIDDEN, HIDDEN)
 
 
+@pytest.mark.parametrize(
+    ("changes", "address"),
+    [
+        ({}, {}),
+        ({"owner_host": "b, c"}, {"owner_host": "b,c", "owner_port": 6432}),
+        ({"owner_port": 5432}, {"owner_host": "a", "owner_port": 5432}),
+        ({"owner_host": "b", "owner_port": "5432"}, {"owner_host": "b", "owner_port": 5432}),
+    ],
+)
+def test_the_owner_has_an_address_where_it_is_another_one(changes: dict, address: dict) -> None:
+    store = database.connection({**GIVEN, "host": "a", "port": 6432, **changes}, "external", {}, {})["backend_store"]
+    assert {name: value for name, value in store.items() if name.startswith("owner_") and "user" not in name} == address
+    assert ("target_session_attrs" in store["query"]) is ("," in address.get("owner_host", ""))
+
+
 def test_one_role_is_both() -> None:
     made = database.connection({**GIVEN, **ALONE}, "external", {}, {})
     assert made["backend_store"]["owner_username"] == made["backend_store"]["server_username"] == "models_server"
@@ -232,6 +252,25 @@ def test_of_the_own_database_the_guard_speaks_itself() -> None:
     assert explain([finding("schema-older")], {}, {"external": False}) == [
         "backend_store: something; do it [schema-older]."
     ]
+
+
+PAST_A_POOLER = {"external": True, "given": {**GIVEN, "owner_host": "primary.example.com"}}
+
+
+@pytest.mark.parametrize(
+    ("found", "known", "variable"),
+    [
+        (finding("database-port-closed", "backend_store.owner.port"), PAST_A_POOLER, "database_owner_port"),
+        (finding("database-host-unknown", "backend_store.owner.host"), PAST_A_POOLER, "database_owner_host"),
+        (finding("database-host-unknown", "backend_store.host"), PAST_A_POOLER, "database_host"),
+        (finding("database-missing", "backend_store.database"), PAST_A_POOLER, "database_name"),
+        (finding("owner-elsewhere", "backend_store.owner.host"), PAST_A_POOLER, "database_owner_host"),
+        (finding("database-pooler", "backend_store.host"), KNOWN, "database_owner_host"),
+    ],
+)
+def test_what_is_wrong_at_the_owners_address_has_the_owners_variables(found: dict, known: dict, variable: str) -> None:
+    (sentence,) = explain([found], {}, known)
+    assert sentence.startswith(f"{variable}: something")
 
 
 def test_one_role_is_told_as_the_servers() -> None:
