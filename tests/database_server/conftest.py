@@ -36,9 +36,7 @@ def debians(scratch: Path) -> Iterator[servers.Postgres]:
 
 @pytest.fixture(scope="session")
 def newest(scratch: Path) -> Iterator[servers.Postgres]:
-    # Out of the cache, which may be closed to the server's user.
-    folder = shutil.copytree(releases.postgres(NEWEST).parent, scratch / f"postgresql-{NEWEST}")
-    server = servers.start_postgres(scratch, binaries=folder / "bin")
+    server = servers.start_postgres(scratch, binaries=releases.for_any_user(NEWEST, scratch))
     yield server
     server.stop()
 
@@ -58,6 +56,21 @@ def server(debians: servers.Postgres, tmp_path: Path) -> Server:
 def cloud(request: pytest.FixtureRequest, tmp_path: Path) -> Server:
     """A server whose administrator is no superuser; from PostgreSQL 16 on CREATEROLE means something else."""
     return prepared(request.getfixturevalue(request.param), tmp_path, superuser=False)
+
+
+@pytest.fixture(scope="session", params=sorted(releases.POSTGRES))
+def release(request: pytest.FixtureRequest, scratch: Path) -> Iterator[servers.Postgres]:
+    """Every PostgreSQL that MLflow takes, but for Debian's own."""
+    if reason := releases.lacking(request.param):
+        pytest.skip(reason)
+    server = servers.start_postgres(scratch, binaries=releases.for_any_user(request.param, scratch))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["superuser", "administrator"])
+def released(request: pytest.FixtureRequest, release: servers.Postgres, tmp_path: Path) -> Server:
+    return prepared(release, tmp_path, superuser=request.param == "superuser")
 
 
 @pytest.fixture(params=["superuser", "debians", "newest"])

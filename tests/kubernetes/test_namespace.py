@@ -15,7 +15,8 @@ from tests.refusals.test_refusals import Case, messages, play
 
 NAMESPACE = "somebody-gave-it"
 SHOP = {"metadata": {"name": "shop"}, "data": {"a": "1"}}
-COMPONENTS = {"postgres": "postgres", "seaweedfs": "object_store", "mlflow-server": "mlflow_server"}
+STORES = ("seaweedfs", "minio")
+COMPONENTS = {"postgres": "postgres", "mlflow-server": "mlflow_server", **dict.fromkeys(STORES, "object_store")}
 
 
 @pytest.fixture
@@ -25,11 +26,22 @@ def name(variables) -> str:
 
 
 @pytest.fixture
-def images(variables, api) -> dict[str, str]:
-    """Those that the nodes have: a user who may not see nodes has to name them."""
+def running(variables, api) -> dict[str, str]:
+    """The images of the scenario's deployment, by container."""
     pods = client.CoreV1Api(api).list_namespaced_pod(variables["kubernetes_namespace"], label_selector=DEPLOYMENT)
-    found = {each.name: each.image for pod in pods.items for each in pod.spec.containers}
-    return {COMPONENTS[each]: image for each, image in found.items() if each in COMPONENTS}
+    return {each.name: each.image for pod in pods.items for each in pod.spec.containers}
+
+
+@pytest.fixture
+def images(running) -> dict[str, str]:
+    """Those that the nodes have: a user who may not see nodes has to name them."""
+    return {COMPONENTS[each]: image for each, image in running.items() if each in COMPONENTS}
+
+
+@pytest.fixture
+def store(running) -> str:
+    """The one whose image the nodes have."""
+    return next(each for each in STORES if each in running)
 
 
 @pytest.fixture
@@ -80,7 +92,7 @@ def of_others(api) -> tuple[dict, str]:
     return core.read_namespaced_config_map("shop", NAMESPACE).data, core.read_namespace(NAMESPACE).status.phase
 
 
-def test_one_that_is_given(variables, api, name, images, member) -> None:
+def test_one_that_is_given(variables, api, name, images, store, member) -> None:
     core = client.CoreV1Api(api)
     core.create_namespaced_service(
         NAMESPACE, {"metadata": {"name": "postgres"}, "spec": {"ports": [{"port": 5432}], "selector": {"app": "shop"}}}
@@ -92,7 +104,7 @@ def test_one_that_is_given(variables, api, name, images, member) -> None:
         "kubernetes_public_url": "",
         "kubernetes_verify_enabled": False,
         "mlflow_server_replicas": 1,
-        "object_store": "seaweedfs",
+        "object_store": store,
     }
     said = refused(variables, **wanted)
     assert "Service/postgres" in said
