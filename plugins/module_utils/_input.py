@@ -21,7 +21,9 @@ TYPE = re.compile(
 # Where the option is one of another option's.
 PLACE = re.compile(r" found in '([^']+)'")
 # A variable that has the value of another one, and nothing else.
-HANDED_ON = re.compile(r"\s*\{\{\s*(\w+)\s*(\|\s*default\([^()]*\)\s*)?\}\}\s*")
+HANDED_ON = re.compile(r"\s*\{\{\s*(\w+)\s*(\|\s*default\(([^()]*)\)\s*)?\}\}\s*")
+# Or that of a second one, where the first has none.
+SECOND = re.compile(r"(\w+),\s*true")
 
 
 class NotKnown(Exception):
@@ -41,6 +43,9 @@ def named_in(text: str, names: Iterable[str]) -> bool:
 def origin(name: str, variables: Mapping[str, Any]) -> str:
     """The variable that a user sets where an option has just its value."""
     found = HANDED_ON.fullmatch(text) if isinstance(text := variables.get(name), str) else None
+    second = SECOND.fullmatch(found[3] or "") if found else None
+    if second and not variables.get(found[1]):
+        return origin(second[1], variables)
     # Where there is a default, nobody needs to have set the variable.
     known = found and found[1] != name and (found[1] in variables or found[2])
     return origin(found[1], variables) if known else name

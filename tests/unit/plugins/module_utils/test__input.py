@@ -131,12 +131,16 @@ def test_what_the_playbook_decides_from_a_wrong_option_is_not_told() -> None:
         ("{{ not_there }}", "option"),
         # Nobody needs to set it, but that is the name by which somebody would.
         ("{{ not_there | default('') }}", "not_there"),
+        ("{{ store | default(not_there, true) }}", "store"),
+        ("{{ not_there | default(second, true) }}", "store"),
+        ("{{ nothing | default(second, true) }}", "store"),
         ("store", "option"),
         (3, "option"),
     ],
 )
 def test_origin(value, name: str) -> None:
-    assert _input.origin("option", {"option": value, "store": "x", "second": "{{ store }}"}) == name
+    given = {"option": value, "store": "x", "second": "{{ store }}", "nothing": ""}
+    assert _input.origin("option", given) == name
 
 
 def test_what_was_found_in_other_ways_goes_by_the_name_that_users_set() -> None:
