@@ -9,6 +9,7 @@ import os
 import threading
 import urllib.request
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
@@ -105,7 +106,7 @@ def pooler(rig, tmp_path) -> Iterator[Pooler]:
         os.chown(file, identity.get("user", -1), identity.get("group", -1))
     made = start_pooler(
         secret,
-        rig,
+        SimpleNamespace(host=rig.address, port=rig.port),
         {SERVER: PASSWORDS[SERVER]},
         listen_addr=rig.address,
         pool_mode="transaction",
