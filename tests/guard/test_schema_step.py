@@ -200,6 +200,28 @@ def test_killed_in_the_middle_it_can_be_run_again(deploy, cluster, mode):
     assert (answer.code, answer.document["changed"]) == (0, True), answer.document
 
 
+def test_a_migration_whose_session_the_server_ends(deploy, cluster):
+    """As an administrator does, or a restart of the server."""
+    deployment = deploy(cluster.old("2.22.1"))
+    before = deployment.dump()
+    holder = connection(cluster, deployment.database)
+    holder.cursor().execute("SELECT count(*) FROM experiments")
+    process = deployment.start("schema", "--mode", "upgrade", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    ended = (
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+        f" WHERE datname = '{deployment.database}' AND application_name = 'mlflow-guard migration'"
+        " AND backend_xid IS NOT NULL"
+    )
+    servers.wait_until(lambda: cluster.execute(ended) != [(0,)], "the migration")
+    said, log = process.communicate(timeout=60)
+    holder.close()
+    answer = deployment.answered(process.returncode, said, log)
+    assert (answer.code, answer.errors()) == (3, {"migration-failed"}), answer.document
+    assert os.path.exists(answer.finding("migration-failed")["dump"])
+    assert deployment.dump() == before
+    assert deployment.run("schema", "--mode", "upgrade").code == 0
+
+
 def test_killed_between_the_steps_it_can_be_run_again(deploy, cluster):
     deployment = deploy(cluster.head())
     # As after a kill between the record and its marker.
@@ -439,6 +461,30 @@ def test_no_upgrade_without_a_dump(deploy, cluster, programs, code):
     assert deployment.dump() == before
     dumps = deployment.folder / "dumps"
     assert not dumps.exists() or os.listdir(dumps) == []
+
+
+FULL_DISK = 'mount -t tmpfs -o size=16k,mode=700 tmpfs "$1" && shift && exec "$@"'
+
+
+def test_no_room_for_the_dump(deploy, cluster):
+    """On a real file system that is full, which only this process has."""
+    deployment = deploy(cluster.old("3.16.0"))
+    before, dumps = deployment.dump(), deployment.folder / "dumps"
+    dumps.mkdir(mode=0o700)
+    command = ["unshare", "--mount", "sh", "-c", FULL_DISK, "sh", str(dumps)]
+    process = subprocess.run(
+        [*command, *deployment.command("schema", "--mode", "upgrade")],
+        env=deployment.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    answer = deployment.answered(process.returncode, process.stdout, process.stderr)
+    assert (answer.code, answer.errors()) == (3, {"dump-failed"}), answer.document
+    assert "No space left on device" in answer.finding("dump-failed")["message"]
+    assert deployment.dump() == before
+    again = deployment.run("schema", "--mode", "upgrade")
+    assert (again.code, len(os.listdir(dumps))) == (0, 1), again.document
 
 
 def test_a_directory_for_dumps_that_cannot_be_made(deploy, cluster):

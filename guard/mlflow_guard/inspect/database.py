@@ -21,8 +21,22 @@ STATEMENT_MS = 10_000
 # Not a round number, so that a session in which it does not hold is told from one with somebody else's setting.
 LOCK_MS = 3_001
 
-# Time limits of sessions, and since which PostgreSQL they are known.
-LIMITS = {"transaction_timeout": 170000, "idle_session_timeout": 140000}
+# Settings of the owner's sessions, and since which PostgreSQL they are known: time limits are lifted, and a statement
+# ends soon after the network to whoever waits for it was cut.
+SESSION = {
+    "transaction_timeout": (170000, "0"),
+    "idle_session_timeout": (140000, "0"),
+    "client_connection_check_interval": (140000, "10s"),
+}
+# A network that is cut without a word, or a database whose machine lost its power, is noticed within 20 seconds, on
+# this side and on the database's. With the kernels' own two hours a migration's locks would stay in everybody's way.
+KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 2, "tcp_user_timeout": 20_000}
+SERVER_KEEPALIVES = [
+    "-c tcp_keepalives_idle=10",
+    "-c tcp_keepalives_interval=5",
+    "-c tcp_keepalives_count=2",
+    "-c tcp_user_timeout=20000",
+]
 
 # Words in a server's or libpq's sentence -> code. The order matters: the first that fits is taken.
 POSTGRES_WORDS = (
@@ -190,8 +204,9 @@ def connect_arguments(database: Database, *, way: Way | None, settings: bool = T
                 f"-c lock_timeout={LOCK_MS}",
                 f"-c statement_timeout={STATEMENT_MS}",
                 "-c idle_in_transaction_session_timeout=0",
+                *SERVER_KEEPALIVES,
             ]
-        arguments: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, "application_name": APPLICATION}
+        arguments: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, "application_name": APPLICATION, **KEEPALIVES}
         if options:
             arguments["options"] = " ".join(options)
         if way:
@@ -203,18 +218,19 @@ def connect_arguments(database: Database, *, way: Way | None, settings: bool = T
     return {"timeout": LOCK_MS / 1000}
 
 
-def lift_limits(engine: sa.Engine) -> None:
-    """Let nothing that is set for the role or the database end a session of ours in the middle of its work.
+def settle_sessions(engine: sa.Engine) -> None:
+    """Let nothing that is set for the role or the database end a session of ours in the middle of its work, and let
+    none go on for nobody.
 
     Not every release knows each of these settings, and one that it does not know could not stand in the URL.
     """
 
     @sa.event.listens_for(engine, "connect")
-    def _lift(connection, _record):
-        names = [name for name, since in LIMITS.items() if connection.server_version >= since]
-        if names:
+    def _settle(connection, _record):
+        known = {name: value for name, (since, value) in SESSION.items() if connection.server_version >= since}
+        if known:
             with connection.cursor() as cursor:
-                cursor.execute("; ".join(f"SET {name} = 0" for name in names))
+                cursor.execute("; ".join(f"SET {name} = '{value}'" for name, value in known.items()))
             connection.commit()
 
 
@@ -239,7 +255,7 @@ def engine_for(
     engine = sa.create_engine(target, poolclass=NullPool, connect_args=arguments, hide_parameters=True, **extra)
     # The server's role keeps its limits: where a pooler is between, they would be lifted for the server's sessions too.
     if database.dialect == "postgresql" and settings and login is database.owner:
-        lift_limits(engine)
+        settle_sessions(engine)
     if read_only and database.dialect == "mysql":
 
         @sa.event.listens_for(engine, "connect")

@@ -58,8 +58,10 @@ def _migration_url(database: Database, login: Login, blocked_seconds: float) -> 
             f"-c lock_timeout={int(blocked_seconds * 1000)}",
             "-c statement_timeout=0",
             "-c idle_in_transaction_session_timeout=0",
+            *db.SERVER_KEEPALIVES,
         ]
-        query = {"options": " ".join(options), "application_name": MIGRATION_NAME}
+        query = {name: str(value) for name, value in db.KEEPALIVES.items()}
+        query |= {"options": " ".join(options), "application_name": MIGRATION_NAME}
         # Of several hosts the first may be one that swallows packets.
         query["connect_timeout"] = str(CONNECT_SECONDS)
     return db.url(database, login, login.password(), query)
@@ -74,7 +76,7 @@ def _run_mlflow(database: Database, login: Login, action: str, blocked_seconds: 
     pool = StaticPool if postgres and initialises else sa.pool.NullPool
     engine = sa.create_engine(address, poolclass=pool, hide_parameters=True)
     if postgres:
-        db.lift_limits(engine)
+        db.settle_sessions(engine)
     if database.kind == "auth":
         from mlflow.server.auth.db.utils import migrate
 

@@ -115,8 +115,10 @@ def wait_for(config: Config, accept: tuple[str, ...], seconds: float, say) -> tu
 
 
 def _clean_url(database: Database) -> str:
-    """The URL without its password."""
-    url = db.url(database, database.server, None, drivername=database.drivername)
+    """The URL without its password. The server notices a dead database as soon as the guard, unless told otherwise."""
+    own = db.KEEPALIVES if database.dialect == "postgresql" else {}
+    notices = {name: str(value) for name, value in own.items() if name not in database.query}
+    url = db.url(database, database.server, None, notices, drivername=database.drivername)
     return url.render_as_string(hide_password=False)
 
 
