@@ -187,6 +187,7 @@ def assert_bounds(deployment, prefix: str, headers: dict[str, str]) -> None:
     assert "longer way is used" not in (deployment.folder / "server.log").read_text()
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 def test_serve_with_jobs(ready):
     ready.variables["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "true"

@@ -281,6 +281,7 @@ def test_a_black_hole_and_the_number_of_looks(ready, proxy):
         becomes(ready, 503, "backend_store", "refused")
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 def test_frozen_sessions_and_a_directory_that_hangs(ready, cluster):
     if cluster.server.process is None:
@@ -489,6 +490,7 @@ def test_the_web_server_dies(ready):
     assert last == "mlflow-guard: the web server ended without having been told to, with SIGKILL"
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 def test_with_jobs_mlflow_stays_the_parent(ready):
     """It starts the jobs' runner after its web server, and ends with 0 whatever becomes of that."""

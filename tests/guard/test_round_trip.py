@@ -45,6 +45,7 @@ def test_from_s3(s3, object_store):  # noqa: F811 - the fixture
         assert "ContentEncoding" not in kept.head_object(Bucket=s3.database, Key=each), each
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 def test_from_a_folder(ready):
     with serving(ready):

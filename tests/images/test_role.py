@@ -198,6 +198,7 @@ def test_from_a_registry_minio_included_and_kept_when_it_goes_away(fresh_role, r
     assert forced.resolved["object_store"]["supply"] == "build"
 
 
+@pytest.mark.extended
 def test_what_a_registry_lacks_is_built(fresh_role, registry, images, tiny):
     place = registry(tiny, PINNED["postgres"])
     # A registry that has MinIO does not decide which store it is.
@@ -214,6 +215,7 @@ def test_what_a_registry_lacks_is_built(fresh_role, registry, images, tiny):
     assert f"{registry.address} does not have {registry.address}/chrislusf/seaweedfs" in store["reason"]
 
 
+@pytest.mark.extended
 def test_a_registry_that_answers_but_does_not_give_the_image(fresh_role, registry, images, tiny, tmp_path):
     """Its manifest is there and its layers are not: the first deployment builds the image, and says why."""
     registry(tiny, PINNED["load_balancer"])
@@ -240,6 +242,7 @@ def test_the_mlflow_image_stands_on_the_base_that_answers(fresh_role, registry, 
     assert "so its base comes from there" in answer.resolved["mlflow_server"]["reason"]
 
 
+@pytest.mark.extended
 def test_an_order_is_followed_and_kept(role, registry, images, tiny):
     place = registry(tiny, PINNED["postgres"])
     options = {"images_components": ["postgres"], "images_registry_mirrors": registry.mirrors}
@@ -253,6 +256,7 @@ def test_an_order_is_followed_and_kept(role, registry, images, tiny):
     assert kept.changed == 0
 
 
+@pytest.mark.extended
 def test_registries_that_do_not_answer_cost_one_timeout(fresh_role):
     with silent_server() as (address, held):
         answer = fresh_role(

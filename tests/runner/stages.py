@@ -79,12 +79,12 @@ def guard(*options: str) -> Counts:
     return pytest("tests/guard", "--numprocesses=2", "--dist=loadfile", *options)
 
 
-def images() -> Counts:
+def images(*options: str) -> Counts:
     docker.provide()
     # Where it cannot be installed, the tests that need a registry skip themselves, and are counted and named.
     run(["ansible-playbook", "tests/beds/registry.yml"])
     package("nfs-cp", "libnfs-utils")
-    return pytest("tests/images", "--numprocesses=2", "--dist=loadfile")
+    return pytest("tests/images", "--numprocesses=2", "--dist=loadfile", *options)
 
 
 def refusals(*options: str) -> Counts:
@@ -172,9 +172,9 @@ def bed(name: str) -> Counts:
     return pytest(f"tests/beds/{name}")
 
 
-def fresh(test: str, processes: int = 2) -> Counts:
+def fresh(test: str, *options: str) -> Counts:
     docker.provide()
-    return pytest(f"tests/beds/fresh/{test}", f"--numprocesses={processes}")
+    return pytest(f"tests/beds/fresh/{test}", *options)
 
 
 def leftovers(scenario: str) -> list[str]:
@@ -284,13 +284,15 @@ STAGES = [
     Stage("sanity", "ansible-test sanity", sanity_stage),
     Stage("artifact", "build, install, and use by full names", artifact),
     Stage("guard", "pytest tests/guard, with PostgreSQL and SQLite", lambda: guard(USUAL)),
-    Stage("images", "pytest tests/images, with Docker", images),
+    Stage("images", "pytest tests/images, with Docker", lambda: images(USUAL)),
     Stage("refusals", "bad input to the playbooks, a third of all cases", lambda: refusals(USUAL)),
     Stage("databases", "another's PostgreSQL, a case of each kind", lambda: databases(USUAL)),
     *(usual(scenario) for scenario in SCENARIOS if scenario != "k8s"),
     # They take the images of a deployment, so they come after them.
     Stage(
-        "fresh", "the README's first commands on bare machines", lambda: fresh("test_fresh.py::test_without_systemd")
+        "fresh",
+        "the README's first commands on a bare machine",
+        lambda: fresh("test_fresh.py::test_without_systemd", USUAL),
     ),
     Stage(
         "fresh-systemd",
@@ -303,7 +305,7 @@ STAGES = [
     Stage(
         "engines",
         "single-az and multi-az on Docker Engine 20.10, 26.1 and 29",
-        lambda: fresh("test_engines.py", processes=0),
+        lambda: fresh("test_engines.py"),
         on_request=ENGINES,
     ),
     Stage("machine", "the test machines, and single-az on one by SSH", lambda: bed("machine"), on_request=MACHINE),
@@ -324,6 +326,13 @@ STAGES = [
         "the same with MariaDB, another PostgreSQL, several hosts and poolers",
         lambda: guard(EXTENDED),
         on_request=KINDS,
+    ),
+    Stage("images-extended", "more answers of registries", lambda: images(EXTENDED), on_request=CASES),
+    Stage(
+        "fresh-extended",
+        "the README's first commands on a bare Debian 12, and what was there before",
+        lambda: fresh("test_fresh.py::test_without_systemd", EXTENDED),
+        on_request=CASES,
     ),
     Stage("refusals-extended", "the other two thirds", lambda: refusals(EXTENDED), on_request=CASES),
     Stage("databases-extended", "the other cases, and more deployments", lambda: databases(EXTENDED), on_request=CASES),

@@ -46,7 +46,10 @@ def from_the_readme_to_nothing_left(place: Place, **variables: str) -> None:
     say("Nothing is left")
 
 
-@pytest.fixture(params=SUITES)
+# Of the older one are mostly the machines that run these tests.
+@pytest.fixture(
+    params=[pytest.param(suite, marks=[pytest.mark.extended] if suite == "bookworm" else []) for suite in SUITES]
+)
 def bare(request: pytest.FixtureRequest, possible: None, shared: Shared, archive: str) -> Iterator[root.Root]:
     with root.entered(request.param, shared.folder) as found:
         yield found
