@@ -44,8 +44,8 @@ print("SAID" + json.dumps(said))
 """
 
 
-def programs(release: str) -> Path:
-    wanted = [f"mlflow-skinny=={release}", *RELEASES[release], *SERVER, *ALSO.get(release, [])]
+def programs(release: str, *more: str) -> Path:
+    wanted = [f"mlflow-skinny=={release}", *RELEASES[release], *SERVER, *ALSO.get(release, []), *more]
     return environment(f"plain-mlflow-{release}", wanted, [f"mlflow=={release}"])
 
 
@@ -55,12 +55,12 @@ def variables() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def server(release: str, uri: str, artifacts: Path, log: Path) -> Iterator[str]:
-    """Its address; it makes the database as it starts."""
-    binaries, port = programs(release), free_port()
+def server(release: str, uri: str, artifacts: Path | str, log: Path, **settings: str) -> Iterator[str]:
+    """Its address; it makes the database as it starts. With settings it finds a store."""
+    binaries, port = programs(release, *(["boto3"] if settings else [])), free_port()
     command = [str(binaries / "mlflow"), "server", "--host=127.0.0.1", f"--port={port}", "--workers=1"]
     command += [f"--backend-store-uri={uri}", f"--artifacts-destination={artifacts}"]
-    environment = {**variables(), "PATH": f"{binaries}:{os.environ['PATH']}"}
+    environment = {**variables(), "PATH": f"{binaries}:{os.environ['PATH']}", **settings}
     with log.open("w") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, env=environment, cwd=log.parent)
         try:

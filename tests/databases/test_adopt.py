@@ -63,7 +63,7 @@ def hand_over(folder: Path) -> None:
             os.chown(Path(place, file), SERVERS_UID, SERVERS_UID)
 
 
-def read_back(url: str, runs: dict[str, dict], target: Path) -> None:
+def read_back(url: str, runs: dict[str, dict], target: Path, *, versions: bool = True) -> None:
     client = MlflowClient(url)
     for number, (run, wanted) in enumerate(runs.items()):
         found = client.get_run(run)
@@ -74,6 +74,8 @@ def read_back(url: str, runs: dict[str, dict], target: Path) -> None:
         place.mkdir(parents=True)
         file = client.download_artifacts(run, "notes/long name.txt", str(place))
         assert Path(file).read_text() == wanted["text"]
+    if not versions:
+        return
     (version,) = client.search_model_versions("name='classifier'")
     assert version.run_id in runs
 

@@ -11,10 +11,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Iterator
 
 import pytest
 from kubernetes import client, config
 from xdist.scheduler import LoadFileScheduling
+
+from tests.databases.rig import Rig
+from tests.images.conftest import Role, network_of_its_own
 
 VARIABLE = "MLOPS_MLFLOW_CLUSTER"
 # The cluster of the test bed, whose defaults may be changed for a while.
@@ -64,3 +68,16 @@ def space(api):
         # Destroying a deployment takes its namespace along.
         with contextlib.suppress(client.ApiException):
             core.delete_namespace(name)
+
+
+@pytest.fixture(scope="session")
+def rig(tmp_path_factory) -> Iterator[Rig]:
+    """A PostgreSQL that is outside of the cluster, and was not deployed by this collection."""
+    image = Role(tmp_path_factory.mktemp("images"))(images_components=["postgres"]).resolved["postgres"]["reference"]
+    with network_of_its_own("databases-test") as (network, address):
+        made = Rig(network, address, tmp_path_factory.mktemp("rig"), image)
+        try:
+            made.start()
+            yield made
+        finally:
+            made.remove()

@@ -7,7 +7,6 @@ from __future__ import annotations
 import base64
 import socket
 import time
-from collections.abc import Iterator
 
 import pytest
 from kubernetes import client
@@ -17,7 +16,7 @@ from psycopg2 import sql
 from tests.databases.conftest import dsn, given
 from tests.databases.fingerprint import fingerprint
 from tests.databases.rig import OWNER, PASSWORDS, PAYROLL, SERVER, Rig
-from tests.images.conftest import Role, network_of_its_own, until
+from tests.images.conftest import until
 from tests.kubernetes.test_refusals import DEPLOY_SECONDS, destroy, own
 from tests.refusals.test_refusals import Case, messages, play
 
@@ -33,19 +32,6 @@ asked = urllib.request.Request(url, body, {"Content-Type": "application/json"})
 print("answered", urllib.request.urlopen(asked, timeout=20).status)
 """
 REACH = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 3); print('reached')"
-
-
-@pytest.fixture(scope="module")
-def rig(tmp_path_factory) -> Iterator[Rig]:
-    image = Role(tmp_path_factory.mktemp("images"))(images_components=["postgres"]).resolved["postgres"]["reference"]
-    with network_of_its_own("databases-test") as (network, address):
-        made = Rig(network, address, tmp_path_factory.mktemp("rig"), image)
-        try:
-            made.start()
-            made.database(DATABASE, OWNER, SERVER)
-            yield made
-        finally:
-            made.remove()
 
 
 @pytest.fixture
@@ -97,6 +83,7 @@ def take_up(rig: Rig, api, namespace: str, password: str) -> None:
 
 
 def test_deployed_confined_and_taken_away_with_the_database_as_it_was(variables, api, name, rig):
+    rig.database(DATABASE, OWNER, SERVER)
     mine = own(variables, name) | given(rig, DATABASE) | {"database_networks": [f"{rig.address}/32"]}
     others = fingerprint(dsn(rig))
     wrong = mine | {"database_server_password": "Hidden-and-wrong"}
