@@ -118,6 +118,9 @@ def test_an_older_mlflow_with_its_store_is_taken_over(variables, name, url, rig,
         read_back(url, runs, tmp_path / "read")
         today = log_one_more(url, tmp_path / "today")
         read_back(url, today, tmp_path / "read today", versions=False)
+        # What was said for once is in the Job of the schema step, which is made anew without it.
+        result, answer = play(Case(mine, [], "k8s"), name, DEPLOY_SECONDS)
+        assert result.returncode == 0, messages(answer)
         result, answer = play(Case(mine, [], "k8s"), name, DEPLOY_SECONDS)
         assert (result.returncode, answer["stats"]["localhost"]["changed"]) == (0, 0), messages(answer)
         before, objects = fingerprint(dsn(rig)), keys(store.client(ADMIN), BUCKET)
