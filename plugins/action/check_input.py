@@ -11,12 +11,15 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible_collections.mlops.mlflow.plugins.module_utils import _mlflow_server_input
 from ansible_collections.mlops.mlflow.plugins.module_utils._input import NotKnown, faults, found_fault
 
 # The fact in which faults are collected, each with its role and options; None while nobody collects.
 COLLECTED = "input_faults"
 # The options that the playbook decides, each with what users set instead.
 DECIDED = "wiring_decides"
+# Those who judge options together, by role.
+JUDGES = {"mlflow_server": _mlflow_server_input.problems}
 
 
 class ActionModule(ActionBase):
@@ -29,6 +32,7 @@ class ActionModule(ActionBase):
         _result, arguments = self.validate_argument_spec(
             argument_spec={
                 "entry_point": {"type": "str"},
+                "judge": {"type": "str", "choices": [*JUDGES]},
                 "rules": {"type": "str"},
                 "found": {"type": "list", "elements": "str", "default": []},
                 "warnings": {"type": "list", "elements": "str", "default": []},
@@ -40,7 +44,8 @@ class ActionModule(ActionBase):
         spec = self._spec(arguments["entry_point"], variables)
         found = [*(collected or []), *(found_fault(role, each, spec, variables) for each in arguments["found"])]
         rules = variables.get(arguments["rules"] or "", [])
-        found += faults(role, spec, variables, rules, self._evaluate, found, variables.get(DECIDED) or {})
+        decided, judge = variables.get(DECIDED) or {}, JUDGES.get(arguments["judge"])
+        found += faults(role, spec, variables, rules, self._evaluate, found, decided, judge)
         result["changed"] = False
         if arguments["warnings"]:
             result["warnings"] = arguments["warnings"]

@@ -32,6 +32,8 @@ class NotKnown(Exception):
 
 # Evaluates the expressions of a rule, or the value of a variable.
 Evaluate = Callable[[Any], Any]
+# Says what is wrong with options together, from those that are right by themselves.
+Judge = Callable[[Mapping[str, Any]], list[str]]
 
 
 def named_in(text: str, names: Iterable[str]) -> bool:
@@ -115,8 +117,9 @@ def faults(
     evaluate: Evaluate,
     earlier: list[dict[str, Any]],
     decided: Mapping[str, str],
+    judge: Judge | None = None,
 ) -> list[dict[str, Any]]:
-    """All that is wrong with the input of a role.
+    """All that is wrong with the input of a role: by its spec, by its judge in Python, and by rules in YAML.
 
     What other roles found is known already: it has consequences here, and the same option is not told twice, also by
     the name of one that the playbook decides from it.
@@ -141,7 +144,10 @@ def faults(
     ]
     told.update(name for each in found for name in each["options"])
     wrong = [name for name in spec if origins[name] in told]
-    sentences = by_rules(rules, evaluate, wrong, bool(earlier or found))
+    right = {name: value for name, value in values.items() if name not in wrong}
+    sentences = [each for each in (judge(right) if judge else []) if not named_in(each, wrong)]
+    judged = [name for each in sentences for name in named(each, spec)[:1]]
+    sentences += by_rules(rules, evaluate, [*wrong, *judged], bool(earlier or found or sentences))
     return found + [fault(role, renamed(each, origins), names) for each in sentences]
 
 

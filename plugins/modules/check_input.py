@@ -34,6 +34,12 @@ options:
   entry_point:
     description: The entry point in the role's C(meta/argument_specs.yml). Without one nothing is validated by a spec.
     type: str
+  judge:
+    description: >-
+      The role whose rules between options are written in Python, by its name without the collection's. They are asked
+      about the options that are right by themselves.
+    type: str
+    choices: [mlflow_server]
   rules:
     description:
       - Name of a variable with a list of rules, each of which has C(that), an expression, and C(msg), the sentence for

@@ -397,6 +397,8 @@ def test_bad_input_is_refused(case: Case) -> None:
     message = refused(case)
     for word in case.words:
         assert word in message, f"'{word}' is not in: {message}"
+    # What only follows from it is not told.
+    assert "_servers is empty" not in message
 
 
 def test_a_kernel_without_nfs_is_refused() -> None:
