@@ -235,6 +235,8 @@ def _database(source: Any, name: str, kind: str) -> Database:
     if server.has_address:
         raise wrong(f"{name}.server", "it has a host or a port", f"give the servers' address in {name} itself")
     owner = _login(source["owner"], f"{name}.owner", dialect) if source.get("owner") else None
+    if owner and owner.has_address and dialect != "postgresql":
+        raise wrong(f"{name}.owner", f"it has a host or a port, which only PostgreSQL's may, and this is {dialect}")
     limit = _count(source, "max_connections", name, None)
     return Database(name, kind, drivername, host, port, database, query, server, owner, limit)
 

@@ -292,7 +292,7 @@ def owner_address(given: dict[str, Any]) -> dict[str, Any]:
     """Where the owner opens the database; nothing where that is no other place than the servers'."""
     place = {
         "owner_host": ",".join(hosts(given, "owner_host" if given["owner_host"] else "host")),
-        "owner_port": int(given["owner_port"]) or given["port"],
+        "owner_port": int(given["owner_port"]) or int(given["port"]),
     }
     return place if given["owner_host"] or int(given["owner_port"]) else {}
 
@@ -306,7 +306,7 @@ def connection(given: dict[str, Any], kind: str, files: dict[str, str], own: dic
         "backend_store": {
             "drivername": DRIVER,
             "host": ",".join(hosts(given)),
-            "port": given["port"],
+            "port": int(given["port"]),
             "database": given["name"],
             "query": query(given),
             "server_username": given["server_username"],

@@ -86,22 +86,27 @@ def sentence(finding: dict[str, Any], given: dict[str, Any]) -> str:
     if role and code in ROLE_REMEDIES:
         remedy = ROLE_REMEDIES[code].format(password=f"database_{role}_password")
         return with_code(f"database_{role}_username: {found}; {remedy}.", code)
-    if code == "database-tls":
+    argument = str(finding.get("argument", ""))
+    if code == "database-pooler" and has_own_address(given) and not is_of_owner(argument):
+        variable, remedy = "database_schema", "leave it empty, and set search_path for both roles in the database"
+    elif code == "database-tls":
         variable, remedy = about_tls(found, given)
     elif code in KNOWN:
         variable, remedy = KNOWN[code]
-        variable = of_owner(variable, str(finding.get("argument", "")), given)
     else:
         return with_code(f"database_name: {found}; {finding.get('remedy', '')}.", code)
+    if has_own_address(given) and is_of_owner(argument) and variable in ("database_host", "database_port"):
+        variable = variable.replace("database_", "database_owner_")
     return with_code(f"{variable}: {found}; {remedy}.", code)
 
 
-def of_owner(variable: str, argument: str, given: dict[str, Any]) -> str:
-    """The owner's own variable for a host or a port that was found at the owner's address."""
-    has_address = given.get("owner_host") or given.get("owner_port")
-    if has_address and ".owner." in argument and variable in ("database_host", "database_port"):
-        return variable.replace("database_", "database_owner_")
-    return variable
+def has_own_address(given: dict[str, Any]) -> bool:
+    """Whether the owner reaches the database at another address than the servers."""
+    return bool(given.get("owner_host") or int(given.get("owner_port") or 0))
+
+
+def is_of_owner(argument: str) -> bool:
+    return "owner" in argument.split(".")[1:2]
 
 
 def role_of(argument: str, given: dict[str, Any]) -> str:

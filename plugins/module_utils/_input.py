@@ -65,12 +65,16 @@ def plain(message: str, spec: dict[str, Any], values: dict[str, Any]) -> str:
     return f"{name} is {values[name]!r}: {wanted}."
 
 
-def by_spec(spec: dict[str, Any], values: dict[str, Any]) -> list[str]:
-    """The sentences of Ansible's own validation, without the values that the spec calls secret."""
+def by_spec(spec: dict[str, Any], values: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:
+    """The sentences of Ansible's own validation, without the values that the spec calls secret; and what it made of the
+    values, but for a text that it took for a list.
+    """
     result = ArgumentSpecValidator(spec).validate(values, validate_role_argument_spec=True)
     # What has no_log is known to the validator only. A value that is part of a name, such as mlflow, hides nothing.
     secrets = {each for each in result._no_log_values if not any(each in name for name in spec)}
-    return [remove_values(plain(each, spec, values), secrets) for each in result.error_messages]
+    made = result.validated_parameters
+    texts = {name: value for name, value in values.items() if isinstance(value, str) and isinstance(made[name], list)}
+    return [remove_values(plain(each, spec, values), secrets) for each in result.error_messages], {**made, **texts}
 
 
 def by_rules(
@@ -137,14 +141,15 @@ def faults(
                     raise
                 del known[name]
     names = {*origins.values()}
+    messages, made = by_spec(known, values)
     # A sentence of Ansible's has the name anywhere, and can have several.
     found = [
         {"role": role, "message": each, "options": named(each, names)}
-        for each in (renamed(each, origins) for each in by_spec(known, values))
+        for each in (renamed(each, origins) for each in messages)
     ]
     told.update(name for each in found for name in each["options"])
     wrong = [name for name in spec if origins[name] in told]
-    right = {name: value for name, value in values.items() if name not in wrong}
+    right = {name: made[name] for name in values if name not in wrong}
     sentences = [each for each in (judge(right) if judge else []) if not named_in(each, wrong)]
     judged = [name for each in sentences for name in named(each, spec)[:1]]
     sentences += by_rules(rules, evaluate, [*wrong, *judged], bool(earlier or found or sentences))

@@ -12,9 +12,9 @@ themselves is not asked.
 from __future__ import annotations
 
 import inspect
+import os
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, Callable
 
 from ansible.module_utils.parsing.convert_bool import boolean
@@ -124,7 +124,7 @@ def presigned_urls(guard_parts_disabled: list[str], presigned_downloads_enabled:
 
 
 def destination(artifacts_destination: str) -> Problems:
-    if not DESTINATION.fullmatch(artifacts_destination):
+    if not DESTINATION.fullmatch(str(artifacts_destination)):
         yield (
             f"mlflow_server_artifacts_destination is '{artifacts_destination}': give an S3 URI with a bucket, such as "
             "s3://mlflow, or the absolute path of a volume in the container, such as /mlartifacts."
@@ -133,7 +133,7 @@ def destination(artifacts_destination: str) -> Problems:
 
 def keys(artifacts_destination: str, s3: dict[str, Any]) -> Problems:
     has_keys = s3.get("access_key") and s3.get("secret_key")
-    if artifacts_destination.startswith("s3://") and not (s3.get("instance_role_enabled") or has_keys):
+    if str(artifacts_destination).startswith("s3://") and not (s3.get("instance_role_enabled") or has_keys):
         yield (
             "mlflow_server_s3 has no access_key or secret_key, but the artifacts go to "
             f"{artifacts_destination}: give both, or instance_role_enabled."
@@ -165,7 +165,8 @@ def file_names(files: dict[str, str]) -> Problems:
             f"mlflow_server_files has the name {listed(names)}: give the name of a file in /run/secrets, of letters, "
             "digits, dots, dashes and underscores, without a folder."
         )
-    missing = [path for path in files.values() if not Path(str(path)).is_file()]
+    # Which says of a text that is no path what it says of a path to nowhere.
+    missing = [path for path in files.values() if not os.path.isfile(str(path))]
     if missing:
         yield (
             f"mlflow_server_files names {listed(missing)}, and the control node has no file there: give the absolute "
@@ -180,7 +181,8 @@ def secret_variables(secret_environment: dict[str, Any]) -> Problems:
             f"mlflow_server_secret_environment has {listed(names)}, which is not a name of a variable: use letters, "
             "digits and underscores."
         )
-    if not all(ONE_LINE.fullmatch(str(value)) for value in secret_environment.values()):
+    # The line break at the end of a file is left out where it is read.
+    if not all(ONE_LINE.fullmatch(str(value).removesuffix("\n")) for value in secret_environment.values()):
         yield (
             "mlflow_server_secret_environment has a value that is empty or has a line break: give text in one line; "
             "JSON and PEM can be written so."

@@ -123,6 +123,34 @@ def test_an_owner_whose_address_leads_elsewhere(ready, deploy, scratch, cluster)
     assert ready.dump() == before
 
 
+def test_a_pooler_that_drops_the_schema(deploy, scratch, cluster):
+    """The owner, past it, works in the schema that the connection names, and the servers in the role's own."""
+    deployment = deploy()
+    cluster.execute(f"CREATE SCHEMA tracking AUTHORIZATION {OWNER}", database=deployment.database)
+    made = servers.start_pooler(scratch, cluster.server, {SERVER: HOSTILE}, pool_mode="transaction", **DROPS["drops"])
+    store = deployment.config["backend_store"]
+    store["port"], store["owner"]["port"] = made.port, cluster.server.port
+    store["query"] = {"options": "-csearch_path=tracking"}
+    before = deployment.dump()
+    try:
+        answer = deployment.run("schema", "--mode", "initialize")
+        assert (answer.code, answer.errors()) == (3, {"schema-differs"}), answer.document
+        assert "'public'" in answer.finding("schema-differs")["message"]
+        assert deployment.dump() == before
+        # The way that is left: the roles themselves say where they work.
+        store["query"] = {}
+        for role in (OWNER, SERVER):
+            where = f"ALTER ROLE {role} IN DATABASE {deployment.database} SET search_path = tracking"
+            cluster.execute(where, f"ALTER ROLE {role} IN DATABASE {deployment.database} SET timezone = 'Asia/Tokyo'")
+        cluster.execute(f"ALTER ROLE {SERVER} IN DATABASE {deployment.database} SET timezone = 'UTC'")
+        # The pooler has sessions from before.
+        cluster.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{SERVER}'")
+        answer = deployment.run("schema", "--mode", "initialize")
+        assert (answer.code, answer.errors()) == (0, set()), answer.document
+    finally:
+        made.stop()
+
+
 def test_an_owner_whose_address_does_not_answer(ready, cluster):
     store = ready.config["backend_store"]
     store["owner"]["host"], store["owner"]["port"] = cluster.server.host, servers.free_port()

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import urllib.parse
 from typing import Any
@@ -26,6 +27,7 @@ LOCK_MS = 3_001
 SESSION = {
     "transaction_timeout": (170000, "0"),
     "idle_session_timeout": (140000, "0"),
+    "tcp_user_timeout": (120000, "20000"),
     "client_connection_check_interval": (140000, "10s"),
 }
 # A network that is cut without a word, or a database whose machine lost its power, is noticed within 20 seconds, on
@@ -35,7 +37,6 @@ SERVER_KEEPALIVES = [
     "-c tcp_keepalives_idle=10",
     "-c tcp_keepalives_interval=5",
     "-c tcp_keepalives_count=2",
-    "-c tcp_user_timeout=20000",
 ]
 
 # Words in a server's or libpq's sentence -> code. The order matters: the first that fits is taken.
@@ -43,6 +44,9 @@ POSTGRES_WORDS = (
     # With several hosts and target_session_attrs, the sentences about all of them come as one.
     ("session is read-only", "database-replica"),
     ("server is in hot standby mode", "database-replica"),
+    # A network that was cut, also one with TLS.
+    ("connection timed out", "database-timeout"),
+    ("ssl connection has been closed unexpectedly", "database-starting"),
     # Before the words for passwords and sockets: what certificates and their files are refused with has those in it.
     ("certificate authentication failed", "database-tls"),
     ("certificate file", "database-tls"),
@@ -176,9 +180,9 @@ def classify(database: Database, login: Login, error: Exception, password: str |
         "database-auth-failed": login.argument,
         "database-no-connect-right": login.argument,
         "database-missing": f"{database.name}.database",
-        "database-tls": f"{database.name}.query",
+        "database-tls": f"{database.address}.query",
         "database-replica": f"{database.address}.host",
-    }.get(code, database.name)
+    }.get(code, database.address)
     found = {
         "database-auth-failed": f"{database.description} does not accept {who} with the password of "
         f"{login.password_file or 'no file'}"
@@ -228,9 +232,10 @@ def settle_sessions(engine: sa.Engine) -> None:
     @sa.event.listens_for(engine, "connect")
     def _settle(connection, _record):
         known = {name: value for name, (since, value) in SESSION.items() if connection.server_version >= since}
-        if known:
-            with connection.cursor() as cursor:
-                cursor.execute("; ".join(f"SET {name} = '{value}'" for name, value in known.items()))
+        for name, value in known.items():
+            # What the server's system cannot do is refused there, and no reason to stop.
+            with contextlib.suppress(connection.Error), connection.cursor() as cursor:
+                cursor.execute(f"SET {name} = '{value}'")
             connection.commit()
 
 

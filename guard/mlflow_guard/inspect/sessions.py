@@ -36,12 +36,20 @@ SHORTEST = {
 # What the session began with. Not every release knows all of them.
 TIME_LIMITS = sa.text("""
     SELECT name::text, reset_val::bigint FROM pg_catalog.pg_settings WHERE name = ANY (:names)""")
-SETTINGS = sa.text("""
+# The schema in which a role works, whether it has a right to use it yet or not: the schema step grants that.
+SCHEMA = """
+    SELECT n.nspname::text
+    FROM unnest(string_to_array(current_setting('search_path'), ',')) WITH ORDINALITY AS path(name, place)
+    JOIN pg_catalog.pg_namespace n
+      ON n.nspname = CASE btrim(name) WHEN '"$user"' THEN current_user ELSE btrim(btrim(name), '"') END
+    ORDER BY place LIMIT 1"""
+SETTINGS = sa.text(f"""
     SELECT current_user::text AS role, pg_is_in_recovery() AS in_recovery,
-           current_setting('default_transaction_read_only') AS default_read_only""")
+           current_setting('default_transaction_read_only') AS default_read_only,
+           current_setting('search_path') AS search_path, ({SCHEMA}) AS schema""")
 # Who may log in may ask both. A server that is started again between two looks at it is taken for another one, once.
 IDENTITY = sa.text("""
-    SELECT pg_postmaster_start_time()::text, oid::text FROM pg_catalog.pg_database
+    SELECT extract(epoch FROM pg_postmaster_start_time())::text, oid::text FROM pg_catalog.pg_database
     WHERE datname = current_database()""")
 
 
@@ -78,7 +86,18 @@ def short_limits(database: Database, role: str, limits: Mapping[str, int]) -> li
     return [finding("time-limits-short", database.server.argument, found)]
 
 
-def look(config: Config, database: Database) -> list[dict]:
+def other_schema(database: Database, settings: Mapping, owners: str | None) -> list[dict]:
+    """Whether the servers look for their tables where the owner has them. A pooler may have dropped the setting."""
+    if owners is None or settings["schema"] == owners:
+        return []
+    found = (
+        f"role {settings['role']!r} works in schema {settings['schema']!r} of {database.description} (search_path "
+        f"{settings['search_path']}), and the owner in {owners!r}"
+    )
+    return [finding("schema-differs", f"{database.name}.query", found)]
+
+
+def look(config: Config, database: Database, owners_schema: str | None = None) -> list[dict]:
     """Log in as the server's role and judge; a Problem says why that cannot be done."""
     found = []
     with opened(database, database.server, plain=True) as connection:
@@ -86,6 +105,7 @@ def look(config: Config, database: Database) -> list[dict]:
         connection.exec_driver_sql("SET LOCAL statement_timeout = 10000")
         settings = connection.execute(SETTINGS).mappings().one()
         found += write_findings(database, settings, database.server.argument)
+        found += other_schema(database, settings, owners_schema)
         limits = dict(connection.execute(TIME_LIMITS, {"names": list(SHORTEST)}).tuples().all())
         found += short_limits(database, settings["role"], limits)
         if database is config.backend:

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from mlflow_guard.answer import Problem
 from mlflow_guard.config import Config, Database, Login
+from mlflow_guard.inspect import database as db
 from mlflow_guard.inspect.inspection import Seen
 from mlflow_guard.inspect.passfile import mysql_options, passfile_entries, write_private
 
@@ -102,6 +103,8 @@ def _run(command: list[str], environment: dict, secret: str | None, target: Path
 def _postgres(seen: Seen, login: Login, target: Path, others: NotOurs) -> None:
     database = seen.database.reached_by(login)
     password = login.password()
+    from psycopg2.extensions import make_dsn
+
     with tempfile.TemporaryDirectory() as folder:
         environment = {"PGAPPNAME": "mlflow-guard dump", "PGCONNECT_TIMEOUT": "10"}
         if password is not None:
@@ -112,6 +115,7 @@ def _postgres(seen: Seen, login: Login, target: Path, others: NotOurs) -> None:
             # libpq's own names: sslmode, sslrootcert and their like work as variables of the same name.
             if name in LIBPQ_VARIABLES:
                 environment[LIBPQ_VARIABLES[name]] = value
+        environment["PGOPTIONS"] = " ".join(db.SERVER_KEEPALIVES)
         command = [
             program(database) or "pg_dump",
             "--format=custom",
@@ -121,7 +125,7 @@ def _postgres(seen: Seen, login: Login, target: Path, others: NotOurs) -> None:
             f"--file={target}",
             f"--host={database.host}",
             f"--username={login.username}",
-            f"--dbname={database.database}",
+            f"--dbname={make_dsn(dbname=database.database, **db.KEEPALIVES)}",
         ]
         if database.port:
             command.append(f"--port={database.port}")

@@ -34,6 +34,7 @@ NUMBERS = {"number": LOCK_NUMBER, "run": RUN_NUMBER}
 @contextlib.contextmanager
 def locked(database: Database, login: Login, seconds: float) -> Iterator[Callable[[], None]]:
     """Hold the lock of one database on a connection of its own. Yields a check that it is still held."""
+    database = database.reached_by(login)
     if database.dialect == "sqlite":
         with _file_lock(database, seconds) as check:
             yield check

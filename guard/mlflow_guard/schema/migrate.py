@@ -114,6 +114,7 @@ def _sql_state(error: BaseException | None) -> str:
 
 def migrate(database: Database, login: Login, action: str, blocked_seconds: float) -> None:
     """Initialise or upgrade one database."""
+    database = database.reached_by(login)
     say(f"{action} of {database.description} begins")
     begun = time.monotonic()
     watcher = Watcher(database, login) if database.dialect == "postgresql" else None

@@ -293,7 +293,7 @@ def _look_at_secrets(
         plan.reencrypt.append(database.name)
 
 
-def _look_as_server(config: Config, database: Database) -> list[dict]:
+def _look_as_server(config: Config, database: Database, owners_schema: str | None) -> list[dict]:
     """Log in as the server will: what it stumbles over is to be known before a change.
 
     A container that has the owner's password alone cannot, and a role that is missing has its own finding.
@@ -301,7 +301,7 @@ def _look_as_server(config: Config, database: Database) -> list[dict]:
     if database.dialect != "postgresql" or not database.server.readable():
         return []
     try:
-        return sessions.elsewhere(database) + sessions.look(config, database)
+        return sessions.elsewhere(database) or sessions.look(config, database, owners_schema)
     except Problem as problem:
         return [problem.finding]
 
@@ -311,7 +311,8 @@ def look_as_servers(config: Config, plan: Plan, answer: Answer) -> None:
     missing = {each["argument"] for each in answer.errors if each["code"] == "server-role-missing"}
     for database in config.databases:
         if database.name in plan.reached and database.server.argument not in missing:
-            for each in _look_as_server(config, database):
+            seen = plan.seen.get(database.name)
+            for each in _look_as_server(config, database, seen.facts.settings.get("schema") if seen else None):
                 answer.add(each)
 
 

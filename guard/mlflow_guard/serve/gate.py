@@ -116,7 +116,8 @@ def wait_for(config: Config, accept: tuple[str, ...], seconds: float, say) -> tu
 
 def _clean_url(database: Database) -> str:
     """The URL without its password. The server notices a dead database as soon as the guard, unless told otherwise."""
-    own = db.KEEPALIVES if database.dialect == "postgresql" else {}
+    is_libpq = database.drivername.split("+")[-1] in ("psycopg2", "psycopg")
+    own = db.KEEPALIVES if is_libpq else {}
     notices = {name: str(value) for name, value in own.items() if name not in database.query}
     url = db.url(database, database.server, None, notices, drivername=database.drivername)
     return url.render_as_string(hide_password=False)

@@ -265,12 +265,19 @@ PAST_A_POOLER = {"external": True, "given": {**GIVEN, "owner_host": "primary.exa
         (finding("database-host-unknown", "backend_store.host"), PAST_A_POOLER, "database_host"),
         (finding("database-missing", "backend_store.database"), PAST_A_POOLER, "database_name"),
         (finding("owner-elsewhere", "backend_store.owner.host"), PAST_A_POOLER, "database_owner_host"),
+        (finding("database-not-admitted", "backend_store.owner"), PAST_A_POOLER, "database_owner_host"),
+        (
+            finding("database-tls", "backend_store.owner.query", 'certificate for "a" does not match host name "b"'),
+            PAST_A_POOLER,
+            "database_owner_host",
+        ),
         (finding("database-pooler", "backend_store.host"), KNOWN, "database_owner_host"),
+        (finding("database-pooler", "backend_store"), PAST_A_POOLER, "database_schema"),
     ],
 )
 def test_what_is_wrong_at_the_owners_address_has_the_owners_variables(found: dict, known: dict, variable: str) -> None:
     (sentence,) = explain([found], {}, known)
-    assert sentence.startswith(f"{variable}: something")
+    assert sentence.startswith(f"{variable}: {found['found']}")
 
 
 def test_one_role_is_told_as_the_servers() -> None:

@@ -72,9 +72,12 @@ def test_a_secret_value_hides_no_name() -> None:
         "example_kind": {"type": "str", "choices": ["one"]},
         "example_size": {"type": "str", "choices": ["big"]},
     }
-    found = _input.by_spec(spec, {"example_key": "example", "example_kind": "Hidden-Value", "example_size": "x"})
+    given = {"example_kind": "Hidden-Value", "example_size": "x"}
+    found, _made = _input.by_spec(spec, {"example_key": "example", **given})
     assert "value of example_kind must be one of: one" in found[0]
-    found = _input.by_spec(spec, {"example_key": "Hidden-Value", "example_kind": "Hidden-Value", "example_size": "x"})
+    found, _made = _input.by_spec(
+        spec, {"example_key": "Hidden-Value", "example_kind": "Hidden-Value", "example_size": "x"}
+    )
     assert "value of example_kind" in found[0]
     assert "Hidden-Value" not in found[0]
 
@@ -167,3 +170,24 @@ def test_a_sentence_of_a_rule_is_about_the_first_option_that_it_names() -> None:
 )
 def test_a_name_is_a_whole_word(text: str, names: list[str], named: bool) -> None:
     assert _input.named_in(text, names) == named
+
+
+def test_a_judge_gets_values_of_the_types_of_the_spec_and_nothing_that_is_wrong() -> None:
+    spec = {
+        "example_port": {"type": "int"},
+        "example_size": {"type": "int"},
+        "example_args": {"type": "dict"},
+        "example_names": {"type": "list", "elements": "str"},
+    }
+    variables = {"example_port": "5", "example_size": "x", "example_args": '{"a": 1}', "example_names": "a,b"}
+    seen = {}
+
+    def judge(values):
+        seen.update(values)
+        return ["example_port is 5: give 6.", "example_size is x: give 1."]
+
+    rules = [{"that": "False", "msg": "example_port is 5: give 7."}]
+    found = _input.faults("example", spec, variables, rules, evaluator(variables), [], {}, judge)
+    # A text in the place of a list stays one, so that it can be told.
+    assert seen == {"example_port": 5, "example_args": {"a": 1}, "example_names": "a,b"}
+    assert [each["options"] for each in found] == [["example_size"], ["example_port"]]
