@@ -385,9 +385,9 @@ def refused(case: Case) -> str:
 
 
 def mostly_extended(cases: list[Case]) -> list:
-    """Each is a run of a playbook, and the rules have tables in tests/unit: every run takes a third of them."""
+    """Each is a run of a playbook, and the rules have tables in tests/unit: every run takes a quarter of them."""
     return [
-        pytest.param(case, id=str(case), marks=[pytest.mark.extended] if number % 3 else [])
+        pytest.param(case, id=str(case), marks=[pytest.mark.extended] if number % 4 else [])
         for number, case in enumerate(cases)
     ]
 

@@ -285,7 +285,7 @@ STAGES = [
     Stage("artifact", "build, install, and use by full names", artifact),
     Stage("guard", "pytest tests/guard, with PostgreSQL and SQLite", lambda: guard(USUAL)),
     Stage("images", "pytest tests/images, with Docker", lambda: images(USUAL)),
-    Stage("refusals", "bad input to the playbooks, a third of all cases", lambda: refusals(USUAL)),
+    Stage("refusals", "bad input to the playbooks, a quarter of all cases", lambda: refusals(USUAL)),
     Stage("databases", "another's PostgreSQL, a case of each kind", lambda: databases(USUAL)),
     *(usual(scenario) for scenario in SCENARIOS if scenario != "k8s"),
     # They take the images of a deployment, so they come after them.
@@ -334,7 +334,7 @@ STAGES = [
         lambda: fresh("test_fresh.py::test_without_systemd", EXTENDED),
         on_request=CASES,
     ),
-    Stage("refusals-extended", "the other two thirds", lambda: refusals(EXTENDED), on_request=CASES),
+    Stage("refusals-extended", "the other three quarters", lambda: refusals(EXTENDED), on_request=CASES),
     Stage("databases-extended", "the other cases, and more deployments", lambda: databases(EXTENDED), on_request=CASES),
     Stage("adopt", "databases of plain servers of older releases, taken over", adopt, on_request=OLD),
     Stage(
