@@ -10,6 +10,15 @@ from __future__ import annotations
 from typing import Any, Callable, NamedTuple
 
 from ansible_collections.mlops.mlflow.plugins.module_utils import _accept
+from ansible_collections.mlops.mlflow.plugins.module_utils._argument_rules_artifacts import check_artifacts
+from ansible_collections.mlops.mlflow.plugins.module_utils._argument_rules_database import check_databases
+from ansible_collections.mlops.mlflow.plugins.module_utils._argument_rules_files import check_files
+from ansible_collections.mlops.mlflow.plugins.module_utils._argument_rules_network import (
+    check_network,
+    check_prometheus,
+)
+from ansible_collections.mlops.mlflow.plugins.module_utils._argument_rules_runtime import check_runtime
+from ansible_collections.mlops.mlflow.plugins.module_utils._argument_rules_servers import check_servers
 from ansible_collections.mlops.mlflow.plugins.module_utils._arguments import (
     Request,
     make_argv,
@@ -24,12 +33,6 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._catalogue import (
     parse_version,
 )
 from ansible_collections.mlops.mlflow.plugins.module_utils._findings import ERROR, WARNING, Finding, make_finding
-from ansible_collections.mlops.mlflow.plugins.module_utils._rules_artifacts import check_artifacts
-from ansible_collections.mlops.mlflow.plugins.module_utils._rules_database import check_databases
-from ansible_collections.mlops.mlflow.plugins.module_utils._rules_files import check_files
-from ansible_collections.mlops.mlflow.plugins.module_utils._rules_network import check_network, check_prometheus
-from ansible_collections.mlops.mlflow.plugins.module_utils._rules_runtime import check_runtime
-from ansible_collections.mlops.mlflow.plugins.module_utils._rules_servers import check_servers
 from ansible_collections.mlops.mlflow.plugins.module_utils._transitions import Transition, compare, make_state
 
 

@@ -161,8 +161,10 @@ def test_every_code_is_documented(code):
     assert not entry["remedy"].endswith(".")
 
 
-@pytest.mark.parametrize("path", sorted(Path(_check.__file__).parent.glob("_rules_*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted(Path(_check.__file__).parent.glob("_argument_rules_*.py")), ids=lambda path: path.stem
+)
 def test_rules_of_one_subject_import_none_of_another(path):
-    """What several of them need is in _rules_shared.py, so that each file can be read by itself."""
-    imported = set(re.findall(r"\b_rules_\w+", path.read_text(encoding="utf-8")))
-    assert imported <= {"_rules_shared"}
+    """What several of them need is in _argument_rules_shared.py, so that each file can be read by itself."""
+    imported = set(re.findall(r"\b_argument_rules_\w+", path.read_text(encoding="utf-8")))
+    assert imported <= {"_argument_rules_shared"}

@@ -11,16 +11,16 @@ import json
 import re
 from urllib.parse import urlsplit
 
-from ansible_collections.mlops.mlflow.plugins.module_utils._arguments import Resolved, closest, show
-from ansible_collections.mlops.mlflow.plugins.module_utils._catalogue import Catalogue
-from ansible_collections.mlops.mlflow.plugins.module_utils._findings import Finding, make_finding
-from ansible_collections.mlops.mlflow.plugins.module_utils._rules_shared import (
+from ansible_collections.mlops.mlflow.plugins.module_utils._argument_rules_shared import (
     ENDPOINTS,
     in_paths,
     is_host,
     is_loopback,
     workspaces_enabled,
 )
+from ansible_collections.mlops.mlflow.plugins.module_utils._arguments import Resolved, closest, show
+from ansible_collections.mlops.mlflow.plugins.module_utils._catalogue import Catalogue
+from ansible_collections.mlops.mlflow.plugins.module_utils._findings import Finding, make_finding
 from ansible_collections.mlops.mlflow.plugins.module_utils._uris import has_password, uri_scheme
 
 BUCKET_SCHEMES = frozenset(("s3", "gs", "r2", "b2", "oss"))

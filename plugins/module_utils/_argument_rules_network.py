@@ -11,15 +11,15 @@ import fnmatch
 import re
 from urllib.parse import urlsplit
 
-from ansible_collections.mlops.mlflow.plugins.module_utils._arguments import Resolved, show
-from ansible_collections.mlops.mlflow.plugins.module_utils._findings import Finding, make_finding
-from ansible_collections.mlops.mlflow.plugins.module_utils._rules_shared import (
+from ansible_collections.mlops.mlflow.plugins.module_utils._argument_rules_shared import (
     host_allowed,
     in_paths,
     is_host,
     is_loopback,
     split_list,
 )
+from ansible_collections.mlops.mlflow.plugins.module_utils._arguments import Resolved, show
+from ansible_collections.mlops.mlflow.plugins.module_utils._findings import Finding, make_finding
 
 # The hosts that pass without any configuration.
 DEFAULT_HOSTS = (

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.mlops.mlflow.plugins.module_utils._arguments import Resolved, closest, show
-from ansible_collections.mlops.mlflow.plugins.module_utils._findings import Finding, make_finding
-from ansible_collections.mlops.mlflow.plugins.module_utils._rules_shared import (
+from ansible_collections.mlops.mlflow.plugins.module_utils._argument_rules_shared import (
     LIBPQ_VALUES,
     in_paths,
     is_host,
     is_loopback,
     worker_count,
 )
+from ansible_collections.mlops.mlflow.plugins.module_utils._arguments import Resolved, closest, show
+from ansible_collections.mlops.mlflow.plugins.module_utils._findings import Finding, make_finding
 from ansible_collections.mlops.mlflow.plugins.module_utils._uris import (
     DatabaseUri,
     database_identity,

@@ -10,7 +10,7 @@ import io
 import shlex
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._rules_servers import check_value, read_words
+from ansible_collections.mlops.mlflow.plugins.module_utils._argument_rules_servers import check_value, read_words
 
 from tests.unit.plugins.module_utils.argument_cases import CATALOGUE
 

@@ -13,19 +13,19 @@ import re
 from difflib import SequenceMatcher, get_close_matches
 from typing import Any
 
-from ansible_collections.mlops.mlflow.plugins.module_utils._arguments import (
-    Resolved,
-    show,
-)
-from ansible_collections.mlops.mlflow.plugins.module_utils._catalogue import Catalogue, describe_lives
-from ansible_collections.mlops.mlflow.plugins.module_utils._findings import Finding, make_finding
-from ansible_collections.mlops.mlflow.plugins.module_utils._rules_shared import (
+from ansible_collections.mlops.mlflow.plugins.module_utils._argument_rules_shared import (
     LIBPQ_VALUES,
     host_allowed,
     split_list,
     worker_count,
     workspaces_enabled,
 )
+from ansible_collections.mlops.mlflow.plugins.module_utils._arguments import (
+    Resolved,
+    show,
+)
+from ansible_collections.mlops.mlflow.plugins.module_utils._catalogue import Catalogue, describe_lives
+from ansible_collections.mlops.mlflow.plugins.module_utils._findings import Finding, make_finding
 from ansible_collections.mlops.mlflow.plugins.module_utils._secret_values import is_secret
 from ansible_collections.mlops.mlflow.plugins.module_utils._uris import has_password
 
