@@ -36,7 +36,8 @@ STEPS = {"deploy": "Deploy with images present", "second": "Second run", "destro
 CHECKS = "One check by hand"
 REACHABLE = "docker compose run --rm mlflow-guard check, database {}"
 SILENT = "mlflow-guard check in the server, of a database at an address that says nothing"
-# In a container: the guard with another configuration than its own.
+# In a container: the guard's configuration, and the guard with another one.
+OWN_CONFIGURATION = 'cat "${MLFLOW_GUARD_CONFIG:-/etc/mlflow-guard/config.json}"'
 CHECK_ANOTHER = 'cat > /tmp/another.json && mlflow-guard --config /tmp/another.json check; test "$?" -ge 2'
 
 Samples = dict[str, dict[str, list[float]]]
@@ -64,7 +65,6 @@ def somebody_elses() -> Iterator[Rig]:
         image = Role(images)(images_components=["postgres"]).resolved["postgres"]["reference"]
         with network_of_its_own("benchmark") as (network, address):
             rig = Rig(network, address, Path(folder, "rig"), image)
-            rig.folder.mkdir()
             try:
                 rig.start()
                 yield rig
@@ -74,10 +74,10 @@ def somebody_elses() -> Iterator[Rig]:
 
 def silent(deployment: Deployment, rig: Rig) -> float:
     """A check of an address in the database's network that nobody has."""
-    config = json.loads((deployment.home / "config/mlflow-server/guard.json").read_text(encoding="utf-8"))
+    inside = ["docker", "exec", "--interactive", deployment.server(), "sh", "-c"]
+    config = json.loads(perform([*inside, OWN_CONFIGURATION]).stdout)
     config["backend_store"]["host"] = f"{rig.address.rpartition('.')[0]}.250"
-    command = ["docker", "exec", "--interactive", deployment.server(), "sh", "-c", CHECK_ANOTHER]
-    return seconds(perform, command, stdin=json.dumps(config))
+    return seconds(perform, [*inside, CHECK_ANOTHER], stdin=json.dumps(config))
 
 
 def measure(rig: Rig, repetitions: int, port: int) -> tuple[Samples, list[float]]:
