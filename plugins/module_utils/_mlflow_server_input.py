@@ -77,8 +77,10 @@ def zone_names(zones: Any) -> Problems:
 
 
 def sound(zones: Any) -> bool:
-    names = [] if isinstance(zones, str) else [str(zone) for zone in zones]
-    return not isinstance(zones, str) and len({*names}) == len(names) and all(map(ZONE.fullmatch, names))
+    if isinstance(zones, str):
+        return False
+    names = [str(zone) for zone in zones]
+    return len({*names}) == len(names) and all(map(ZONE.fullmatch, names))
 
 
 def servers(zones: Any, zone_replicas: dict[str, Any], replicas: Any, platform: str) -> Problems:

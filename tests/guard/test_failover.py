@@ -127,6 +127,13 @@ def promoted(server: servers.Postgres) -> None:
     connection.close()
 
 
+def replicate_synchronously(cluster: Cluster) -> None:
+    """From now on the primary acknowledges nothing before its replica has it."""
+    cluster.execute("ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()")
+    waits = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"
+    servers.wait_until(lambda: cluster.execute(waits) == [(1,)], "synchronous replication")
+
+
 def rows(server: servers.Postgres, database: str, query: str) -> set:
     login = {"user": server.superuser, "password": server.password, "dbname": database}
     connection = psycopg2.connect(host=server.host, port=server.port, **login)
@@ -150,9 +157,7 @@ def test_a_failover_behind_one_address(two, tmp_path, extras, monkeypatch):
     deployment.config["backend_store"]["port"] = address.port
     try:
         assert deployment.run("schema", "--mode", "initialize").code == 0
-        cluster.execute("ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()")
-        waits = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"
-        servers.wait_until(lambda: cluster.execute(waits) == [(1,)], "synchronous replication")
+        replicate_synchronously(cluster)
         with serving(deployment) as process:
             server, done = servers.child_of(process), threading.Event()
             writers = [Writer(f"http://127.0.0.1:{deployment.port}", number, done) for number in range(WRITERS)]

@@ -22,22 +22,18 @@ STATEMENT_MS = 10_000
 # Not a round number, so that a session in which it does not hold is told from one with somebody else's setting.
 LOCK_MS = 3_001
 
-# Settings of the owner's sessions, and since which PostgreSQL they are known: time limits are lifted, and a statement
-# ends soon after the network to whoever waits for it was cut.
-SESSION = {
-    "transaction_timeout": (170000, "0"),
-    "idle_session_timeout": (140000, "0"),
-    "tcp_user_timeout": (120000, "20000"),
-    "client_connection_check_interval": (140000, "10s"),
-}
 # A network that is cut without a word, or a database whose machine lost its power, is noticed within 20 seconds, on
 # this side and on the database's. With the kernels' own two hours a migration's locks would stay in everybody's way.
 KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 2, "tcp_user_timeout": 20_000}
-SERVER_KEEPALIVES = [
-    "-c tcp_keepalives_idle=10",
-    "-c tcp_keepalives_interval=5",
-    "-c tcp_keepalives_count=2",
-]
+SERVER_KEEPALIVES = [f"-c tcp_{name}={value}" for name, value in KEEPALIVES.items() if name.startswith("keepalives")]
+# Settings of the owner's sessions, and since which PostgreSQL they are known: time limits are lifted, and a statement
+# ends soon after the network to whoever waits for it was cut.
+SESSION_SETTINGS = {
+    "transaction_timeout": (170000, "0"),
+    "idle_session_timeout": (140000, "0"),
+    "tcp_user_timeout": (120000, str(KEEPALIVES["tcp_user_timeout"])),
+    "client_connection_check_interval": (140000, "10s"),
+}
 
 # Words in a server's or libpq's sentence -> code. The order matters: the first that fits is taken.
 POSTGRES_WORDS = (
@@ -231,7 +227,7 @@ def settle_sessions(engine: sa.Engine) -> None:
 
     @sa.event.listens_for(engine, "connect")
     def _settle(connection, _record):
-        known = {name: value for name, (since, value) in SESSION.items() if connection.server_version >= since}
+        known = {name: value for name, (since, value) in SESSION_SETTINGS.items() if connection.server_version >= since}
         for name, value in known.items():
             # What the server's system cannot do is refused there, and no reason to stop.
             with contextlib.suppress(connection.Error), connection.cursor() as cursor:

@@ -101,10 +101,10 @@ def _run(command: list[str], environment: dict, secret: str | None, target: Path
 
 
 def _postgres(seen: Seen, login: Login, target: Path, others: NotOurs) -> None:
-    database = seen.database.reached_by(login)
-    password = login.password()
     from psycopg2.extensions import make_dsn
 
+    database = seen.database.reached_by(login)
+    password = login.password()
     with tempfile.TemporaryDirectory() as folder:
         environment = {"PGAPPNAME": "mlflow-guard dump", "PGCONNECT_TIMEOUT": "10"}
         if password is not None:
