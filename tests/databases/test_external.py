@@ -134,6 +134,8 @@ def test_servers_work_through_a_pooler_and_the_schema_step_past_it(rig, deployme
     assert first.code == 0, first.text
     again = deployment.deploy()
     assert (again.code, again.changed) == (0, 0), again.text
+    rehearsed = deployment.deploy("--check", "--diff")
+    assert (rehearsed.code, rehearsed.changed) == (0, 0), rehearsed.text
     verified = deployment.verify()
     assert verified.code == 0, verified.text
     assert rig.ask(database, "SELECT count(*) FROM runs")[0][0] > 0
