@@ -36,7 +36,9 @@ OLDEST_GO = (1, 26, 0)
 # The toolchain of the Python package index, with its hash; the images of MinIO are built with it too.
 TOOLCHAIN = ROOT / "roles/images/files/minio/requirements.txt"
 DISK_GIBIBYTES, MEMORY_GIBIBYTES = 10, 3
-ANSWER_SECONDS, BUILD_SECONDS = 60, 60 * 60
+# An idle build waits for whatever else there is to do.
+ANSWER_SECONDS, BUILD_SECONDS = 60, 2 * 60 * 60
+NICE, IDLE = ["nice", "-n", "10"], [sys.executable, str(ROOT / "tests/beds/idle.py")]
 COMPILER = {"/usr/bin/gcc": "gcc", "/usr/include/stdio.h": "libc6-dev"}
 
 
@@ -414,8 +416,11 @@ def check(programs: Iterable[Program], cache: Path = CACHE) -> Go:
 # --- building
 
 
-def provide(programs: Iterable[Program], cache: Path = CACHE) -> dict[str, Path]:
-    """The folder of each; what is not there is built, one after the other, and two that ask at once build once."""
+def provide(programs: Iterable[Program], cache: Path = CACHE, is_idle: bool = False) -> dict[str, Path]:
+    """The folder of each; what is not there is built, one after the other, and two that ask at once build once.
+
+    An idle build takes only what others leave of the processors.
+    """
     programs = list(programs)
     go = check(programs, cache)
     if not all(is_built(program, go) for program in programs):
@@ -426,7 +431,7 @@ def provide(programs: Iterable[Program], cache: Path = CACHE) -> dict[str, Path]
                 shutil.rmtree(left, ignore_errors=True)
             wanted = [program for program in programs if not is_built(program, go)]
             for number, program in enumerate(wanted, 1):
-                _build(program, go, f"{number} of {len(wanted)}")
+                _build(program, go, f"{number} of {len(wanted)}", IDLE if is_idle else NICE)
     return {program.name: folder(program, go) for program in programs}
 
 
@@ -511,12 +516,18 @@ def outputs(program: Program) -> list[tuple[str, list[str]]]:
     return [(file, [package]) for file, package in zip(program.files, packages)] if program.files else [("", packages)]
 
 
-def _build(program: Program, go: Go, count: str) -> None:
+def install_compiler(programs: Iterable[Program]) -> None:
+    """Where one of them has parts in C."""
+    wanted = [program for program in programs if program.cgo]
+    headers = dict(header for program in wanted for header in program.headers)
+    absent = missing({**COMPILER, **headers}) if wanted else []
+    if absent:
+        install(absent)
+
+
+def _build(program: Program, go: Go, count: str, priority: list[str]) -> None:
     say(f"Building {program.name} {program.version} with Go {go.version} ({count})")
-    if program.cgo:
-        absent = missing({**COMPILER, **dict(program.headers)})
-        if absent:
-            install(absent)
+    install_compiler([program])
     began = time.monotonic()
     target = folder(program, go)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -529,7 +540,8 @@ def _build(program: Program, go: Go, count: str) -> None:
         if program.source:
             shutil.copy(program.source, work / "main.go")
         for output, packages in outputs(program):
-            _compile([go.path, "build", *words(program), "-o", f"{new}/{output}", *packages], program, go, work, log)
+            command = [*priority, go.path, "build", *words(program), "-o", f"{new}/{output}", *packages]
+            _compile(command, program, go, work, log)
         _check_release(program, go, work)
         shutil.copy(work / "go.sum", new / "go.sum")
     seconds = round(time.monotonic() - began)
@@ -557,9 +569,7 @@ def _check_release(program: Program, go: Go, work: Path) -> None:
 
 def _compile(command: list[str], program: Program, go: Go, work: Path, log: Path) -> None:
     try:
-        perform_logged(
-            ["nice", "-n", "10", *command], log, BUILD_SECONDS, cwd=work, env=go.environment(program, PWD=str(work))
-        )
+        perform_logged(command, log, BUILD_SECONDS, cwd=work, env=go.environment(program, PWD=str(work)))
     except BedFailed:
         raise BedFailed(f"{program.name} {program.version} could not be built, see {log}:\n{tail(log, 3)}") from None
 

@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 
-from tests.runner import docker, versions
+from tests.runner import ahead, docker, versions
 from tests.runner.commands import Counts, StageFailed
 from tests.runner.stages import STAGES, Stage, note_leftovers
 
@@ -68,18 +68,19 @@ def main(words: list[str]) -> int:
     if any(stage.name == "clean" for stage in stages):
         note_leftovers()
     try:
-        for stage in stages:
-            # What is left behind is worth knowing after a failure too.
-            if any(counts.failed for _, counts, _ in results) and stage.name != "clean":
-                continue
-            print(f"\n=== {stage.name}: {stage.meaning}", flush=True)
-            started = time.monotonic()
-            # Stages that were named have all the time that they need.
-            counts = perform(stage, 0 if is_named else started - begun)
-            seconds = time.monotonic() - started
-            results.append((stage, counts, seconds))
-            outcome = "failed" if counts.failed else "passed" if counts.passed else "skipped"
-            print(f"--- {stage.name}: {outcome} after {seconds:.1f} s", flush=True)
+        with ahead.made([stage.ahead for stage in stages[1:] if stage.ahead]):
+            for stage in stages:
+                # What is left behind is worth knowing after a failure too.
+                if any(counts.failed for _, counts, _ in results) and stage.name != "clean":
+                    continue
+                print(f"\n=== {stage.name}: {stage.meaning}", flush=True)
+                started = time.monotonic()
+                # Stages that were named have all the time that they need.
+                counts = perform(stage, 0 if is_named else started - begun)
+                seconds = time.monotonic() - started
+                results.append((stage, counts, seconds))
+                outcome = "failed" if counts.failed else "passed" if counts.passed else "skipped"
+                print(f"--- {stage.name}: {outcome} after {seconds:.1f} s", flush=True)
         met = versions.of_docker()
     finally:
         docker.end_if_started_here()

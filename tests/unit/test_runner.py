@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.runner import docker, main, stages, versions
+from tests.runner import ahead, docker, main, stages, versions
 
 
 @pytest.fixture
@@ -107,3 +109,45 @@ def test_a_stage_that_takes_long_needs_time_to_be_left(minutes: int, elapsed_sec
 def test_a_stage_without_time_is_counted_as_skipped() -> None:
     counts = main.perform(stages.Stage("long", "takes long", stages.clean, minutes=lambda: 20), 4000)
     assert (counts.passed, counts.failed, counts.skipped) == (0, 0, 1)
+
+
+WAITS = """
+import pathlib, sys, time
+place = pathlib.Path(sys.argv[1])
+place.write_text("begun")
+try:
+    time.sleep(600)
+except KeyboardInterrupt:
+    place.write_text("taken away")
+"""
+
+
+def wait_until_begun(place: Path) -> None:
+    while not place.exists() or place.read_text() != "begun":
+        time.sleep(0.01)
+
+
+def test_what_is_made_ahead_ends_with_the_run(tmp_path) -> None:
+    place = tmp_path / "place"
+    with ahead.made([[sys.executable, "-c", WAITS, str(place)]]):
+        wait_until_begun(place)
+    assert place.read_text() == "taken away"
+
+
+@pytest.mark.parametrize("failure", [KeyboardInterrupt, RuntimeError])
+def test_what_is_made_ahead_ends_with_a_run_that_fails(tmp_path, failure) -> None:
+    place = tmp_path / "place"
+
+    def fail() -> None:
+        with ahead.made([[sys.executable, "-c", WAITS, str(place)]]):
+            wait_until_begun(place)
+            raise failure
+
+    pytest.raises(failure, fail)
+    assert place.read_text() == "taken away"
+
+
+def test_what_is_left_out_is_not_made_ahead() -> None:
+    stage = stages.Stage("long", "takes long", stages.clean, ahead=["make"])
+    assert stage.unasked().ahead == ["make"]
+    assert stages.replace(stage, on_request="it takes long").unasked().ahead == []

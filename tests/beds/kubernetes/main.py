@@ -5,10 +5,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import fcntl
 import json
 import os
 import shlex
+from collections.abc import Iterator
+from pathlib import Path
 
 from tests.beds import go_programs
 from tests.beds.command_line import NOT_UP, REFUSED, carry_out, number
@@ -20,19 +23,24 @@ from tests.beds.kubernetes.settings import (
     KICBASE,
     KUBECONFIG,
     MINIKUBE,
+    Parts,
     minikube_files,
     parts,
     version_of,
 )
 
 VERSION_VARIABLE = "K8S_VERSION"
+# What compiles long on two cores; the others take a minute or less.
+MINUTES = {"kubernetes": 9, "metrics-server": 6}
 
 
 def arguments(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bed", description=__doc__, allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("check", help=f"whether a bed can be here; ends with {REFUSED} and the reason if not")
-    commands.add_parser("cached", help=f"whether `up` has nothing to compile; ends with {NOT_UP} if it has")
+    commands.add_parser("remaining", help="print how many minutes `up` compiles; 0 if all is there")
+    early = commands.add_parser("compile", help="compile what `up` needs, and nothing else", allow_abbrev=False)
+    early.add_argument("--idle", action="store_true", help="with only what others leave of the processors")
     commands.add_parser("up", help="provide what a cluster is started with, and print it as variables of role minikube")
     commands.add_parser("variables", help="print these variables again, as JSON")
     commands.add_parser("env", help="print the variables of a shell by which minikube and kubectl find the clusters")
@@ -62,48 +70,70 @@ def _check(given: argparse.Namespace) -> int:
     return 0
 
 
-def _cached(given: argparse.Namespace) -> int:
+def _remaining(given: argparse.Namespace) -> int:
     if checks.upstream_answers():
+        print(0)
         return 0
     go = go_programs.check(go_programs.PROGRAMS.values())
     programs = parts(version_of(given.version), minikube_files(go)).programs
     lacking = [name for name in go_programs.OF_KUBERNETES if not go_programs.is_built(programs[name], go)]
-    if lacking:
-        print(f"To be compiled: {', '.join(lacking)}")
-    return NOT_UP if lacking else 0
+    print(sum(MINUTES.get(name, 1) for name in lacking))
+    return 0
+
+
+def _compile(given: argparse.Namespace) -> int:
+    checks.machine()
+    version = version_of(given.version)
+    with _alone():
+        if not checks.upstream_answers():
+            _programs(version, given.idle)
+    return 0
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Two that need the same wait for each other."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "minikube.lock").open("w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _up(given: argparse.Namespace) -> int:
     checks.machine()
     checks.engine()
     version = version_of(given.version)
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / "minikube.lock").open("w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _alone():
         found = home.prepare_upstream(version) if checks.upstream_answers() else _build(version)
     print(json.dumps(found, indent=2))
     return 0
 
 
-def _build(version: str) -> dict:
+def _programs(version: str, is_idle: bool = False) -> tuple[Parts, dict[str, Path], Path]:
+    """The parts of a release, the folder of each program, and that of minikube's files."""
     checks.distribution()
     go = go_programs.check(go_programs.PROGRAMS.values())
     files = minikube_files(go)
     wanted = parts(version, files)
     programs = [wanted.programs[name] for name in go_programs.OF_KUBERNETES]
     complete = all(go_programs.is_built(program, go) for program in programs)
-    folders = go_programs.provide(programs)
-    traefik = wheels.traefik()
-    image = node.provide(wanted, folders, files / KICBASE, traefik)
+    if not complete:
+        go_programs.install_compiler(programs)
+    folders = go_programs.provide(programs, is_idle=is_idle)
     furnish.keep_definitions(go)
-    runtime.enable()
-    found = home.prepare(wanted, folders, image)
     if not complete:
         go_programs.forget_intermediate()
     for program in programs:
         about = go_programs.record(program, go)
         say(f"{program.name} {about['version']}, built in {about['seconds']} s with Go {about['go']}")
-    return found
+    return wanted, folders, files
+
+
+def _build(version: str) -> dict:
+    wanted, folders, files = _programs(version)
+    image = node.provide(wanted, folders, files / KICBASE, wheels.traefik())
+    runtime.enable()
+    return home.prepare(wanted, folders, image)
 
 
 def _variables(_given: argparse.Namespace) -> int:
@@ -150,7 +180,8 @@ def _down(_given: argparse.Namespace) -> int:
 
 COMMANDS = {
     "check": _check,
-    "cached": _cached,
+    "remaining": _remaining,
+    "compile": _compile,
     "up": _up,
     "variables": _variables,
     "env": _env,
