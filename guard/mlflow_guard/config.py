@@ -159,6 +159,15 @@ class Config:
         """The backend store first: a schema step works in this order."""
         return [each for each in (self.backend, self.registry, self.auth) if each is not None]
 
+    @property
+    def registry_apart(self) -> Database | None:
+        """The registry's database, where it is another one than the backend store's."""
+        return self.registry if self.registry and self.registry.place != self.backend.place else None
+
+    def keeps_record(self, database: Database) -> bool:
+        """Whether the record of the deployment stands in this database: all that is of one deployment has the same."""
+        return database is self.backend or database is self.registry_apart
+
     def kinds_in(self, database: Database) -> frozenset[str]:
         """The kinds of store that this configuration keeps in the same database."""
         return frozenset(each.kind for each in self.databases if each.place == database.place)

@@ -731,6 +731,13 @@ FINDINGS = {
         "remedy": "correct the destination, or take it over: run the playbook once with -e "
         "mlflow_server_adopt_destination=true (`mlflow-guard schema --adopt-destination`)",
     },
+    "registry-of-another": {
+        "severity": "error",
+        "meaning": "The registry's database has the record of another deployment than the backend store's.",
+        "why": "Two deployments in one registry change each other's models, and this one's models are elsewhere.",
+        "remedy": "correct the registry's database, or take it over: run the playbook once with -e "
+        "mlflow_server_adopt_destination=true (`mlflow-guard schema --adopt-destination`)",
+    },
     "destination-moved": {
         "severity": "warning",
         "meaning": "The destination is written differently from the recorded one, but carries the right marker.",

@@ -19,6 +19,7 @@ EXTERNAL_ONLY = {
     "port": 5432,
     "name": "mlflow",
     "schema": "",
+    "registry_name": "",
     "tls_mode": "verify-full",
     "ca_file": "",
     "client_certificate_file": "",
@@ -151,16 +152,30 @@ def place_problems(given: dict[str, Any]) -> list[str]:
     if given["owner_host"]:
         of_owner = (host_problem(host, "database_owner_host") for host in hosts(given, "owner_host"))
         found += [problem for problem in of_owner if problem][:1]
-    name, schema = str(given["name"]), str(given["schema"])
-    if not name or len(name.encode()) > LONGEST_NAME or re.search(r"[\x00-\x1f]", name):
-        found.append(f"database_name is '{name}': give a name of 1 to {LONGEST_NAME} bytes without control characters.")
-    elif name in RESERVED_DATABASES:
+    name, registry = str(given["name"]), str(given["registry_name"])
+    found += [name_problem(name, "database_name")]
+    if registry:
+        found += [name_problem(registry, "database_registry_name")]
+    if registry and registry == name:
         found.append(
-            f"database_name is {name}, which the server has for itself: make a database for MLflow and give its name "
+            f"database_registry_name is {registry}, as database_name is: leave it out, and registered models are there "
+            "with everything else."
+        )
+    found += [schema_problem(str(given["schema"]), "database_schema")]
+    found = [problem for problem in found if problem]
+    return found + [network_problem(each) for each in given["networks"] if network_problem(each)]
+
+
+def name_problem(name: str, option: str) -> str:
+    """What is wrong with the name of a database."""
+    if not name or len(name.encode()) > LONGEST_NAME or re.search(r"[\x00-\x1f]", name):
+        return f"{option} is '{name}': give a name of 1 to {LONGEST_NAME} bytes without control characters."
+    if name in RESERVED_DATABASES:
+        return (
+            f"{option} is {name}, which the server has for itself: make a database for MLflow and give its name "
             "(playbooks/database.yml makes one)."
         )
-    found += [problem for problem in [schema_problem(schema, "database_schema")] if problem]
-    return found + [network_problem(each) for each in given["networks"] if network_problem(each)]
+    return ""
 
 
 def schema_problem(schema: str, option: str) -> str:
@@ -312,6 +327,7 @@ def connection(given: dict[str, Any], kind: str, files: dict[str, str], own: dic
             "server_username": given["server_username"],
             "owner_username": given["server_username" if single else "owner_username"],
             **owner_address(given),
+            **({"registry_database": given["registry_name"]} if given["registry_name"] else {}),
         },
         "server_password": given["server_password"],
         "owner_password": given["server_password" if single else "owner_password"],

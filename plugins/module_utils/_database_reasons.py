@@ -38,6 +38,10 @@ KNOWN = {
         "give the server's own address there, and its port in database_owner_port; servers may go through the pooler",
     ),
     "owner-elsewhere": ("database_owner_host", "give the address of the server that database_host leads to"),
+    "registry-of-another": (
+        "database_registry_name",
+        "correct it, or take the registry over for this deployment with mlflow_server_adopt_destination for one run",
+    ),
     "database-replica": ("database_host", "give the address of the primary, or wait until this server is promoted"),
     "database-encoding": ("database_name", "make the database anew with the encoding UTF8"),
     "database-unrecorded": (
@@ -76,16 +80,24 @@ PASSWORD_FILE = re.compile(r"the password of /run/secrets/[^\s;,]+")
 
 
 def sentence(finding: dict[str, Any], given: dict[str, Any]) -> str:
-    """A finding of the guard's about the backend store, with the variable that a user sets."""
+    """A finding of the guard's about one of the databases, with the variable that a user sets."""
+    variable, text = reason(finding, given)
+    if variable == "database_name" and str(finding.get("argument", "")).startswith("registry_store"):
+        variable = "database_registry_name"
+    return with_code(f"{variable}: {text}.", current(str(finding.get("code", ""))))
+
+
+def reason(finding: dict[str, Any], given: dict[str, Any]) -> tuple[str, str]:
+    """The variable that decides, and what was found with what to do."""
     code, found = current(str(finding.get("code", ""))), str(finding.get("found", ""))
     found = PASSWORD_FILE.sub("the password that is given", found)
     role = role_of(str(finding.get("argument", "")), given)
     if code == "database-auth-failed" and given.get("client_certificate_file"):
         remedy = "give the certificate that the server takes for this role, and the password where it asks for one too"
-        return with_code(f"database_client_certificate_file: {found}; {remedy}.", code)
+        return "database_client_certificate_file", f"{found}; {remedy}"
     if role and code in ROLE_REMEDIES:
         remedy = ROLE_REMEDIES[code].format(password=f"database_{role}_password")
-        return with_code(f"database_{role}_username: {found}; {remedy}.", code)
+        return f"database_{role}_username", f"{found}; {remedy}"
     argument = str(finding.get("argument", ""))
     if code == "database-pooler" and has_own_address(given) and not is_of_owner(argument):
         variable, remedy = "database_schema", "leave it empty, and set search_path for both roles in the database"
@@ -94,10 +106,10 @@ def sentence(finding: dict[str, Any], given: dict[str, Any]) -> str:
     elif code in KNOWN:
         variable, remedy = KNOWN[code]
     else:
-        return with_code(f"database_name: {found}; {finding.get('remedy', '')}.", code)
+        variable, remedy = "database_name", str(finding.get("remedy", ""))
     if has_own_address(given) and is_of_owner(argument) and variable in ("database_host", "database_port"):
         variable = variable.replace("database_", "database_owner_")
-    return with_code(f"{variable}: {found}; {remedy}.", code)
+    return variable, f"{found}; {remedy}"
 
 
 def has_own_address(given: dict[str, Any]) -> bool:

@@ -78,6 +78,7 @@ GUARD_CODES = {
     "owner-lacks-rights": "never",
     "owner-missing": "never",
     "record-of-another-owner": "never",
+    "registry-of-another": "never",
     "rights-missing": "never",
     "role-read-only": "never",
     "schema-blocked": "never",

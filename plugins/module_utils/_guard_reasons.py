@@ -11,7 +11,8 @@ from typing import Any
 
 from ansible_collections.mlops.mlflow.plugins.module_utils import _database_reasons, _object_store
 
-BACKEND = "backend_store"
+# Those that role database tells of.
+STORES = ("backend_store", "registry_store")
 
 
 def explain(findings: list[dict[str, Any]], store: dict[str, Any], database: dict[str, Any]) -> list[str]:
@@ -20,7 +21,7 @@ def explain(findings: list[dict[str, Any]], store: dict[str, Any], database: dic
 
 
 def told(finding: dict[str, Any], store: dict[str, Any], database: dict[str, Any]) -> str:
-    is_backend = str(finding.get("argument", "")).partition(".")[0] == BACKEND
-    if is_backend and database.get("external"):
+    is_database = str(finding.get("argument", "")).partition(".")[0] in STORES
+    if is_database and database.get("external"):
         return _database_reasons.sentence(finding, database["given"])
     return _object_store.sentence(finding, store)

@@ -34,7 +34,12 @@ def store(variables: dict[str, Any]) -> str:
 
 
 def database(variables: dict[str, Any]) -> str:
-    scheme, _mark, rest = str(variables.get("MLFLOW_BACKEND_STORE_URI") or "").partition("://")
+    named = [database_of(str(variables.get(f"MLFLOW_{name}_STORE_URI") or "")) for name in ("BACKEND", "REGISTRY")]
+    return " and ".join(each for each in named if each)
+
+
+def database_of(uri: str) -> str:
+    scheme, _mark, rest = uri.partition("://")
     place, _mark, name = rest.partition("?")[0].rpartition("@")[2].partition("/")
     if not scheme.startswith("postgresql") or urlsplit(f"//{place}").hostname == OWN_DATABASE:
         return ""

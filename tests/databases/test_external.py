@@ -58,26 +58,79 @@ def test_deployed_verified_and_taken_down_with_the_database_as_it_was(rig, deplo
     }
 
 
+def register(url: str, name: str) -> None:
+    body = json.dumps({"name": name}).encode()
+    place = f"{url}/api/2.0/mlflow/registered-models/create"
+    request = urllib.request.Request(place, data=body, headers={"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        assert json.load(answer)["registered_model"]["name"] == name
+
+
 def test_one_role_works_and_what_is_missing_is_said(rig, deployment):
-    name = "models_of_one"
+    """Its registered models are in a database of their own."""
+    name, registry = "models_of_one", "registry_of_one"
     rig.database(name, ALONE)
+    rig.database(registry, ALONE)
     rig.ask(name, "CREATE EXTENSION pg_stat_statements")
     deployment.common = given(rig, name) | {
         "database_server_username": ALONE,
         "database_server_password": PASSWORDS[ALONE],
         "database_owner_username": "",
         "database_owner_password": "",
+        "database_registry_name": registry,
     }
     try:
         done = deployment.deploy()
         assert done.code == 0, done.text
         assert "server-may-create" in done.text
         assert "database_owner_username" in done.text
-        assert deployment.deploy().changed == 0
+        again = deployment.deploy()
+        assert (again.code, again.changed) == (0, 0), again.text
         assert deployment.verify().code == 0
+        register(deployment.url, "classifier")
+        models = "SELECT count(*) FROM registered_models WHERE name = 'classifier'"
+        assert [rig.ask(each, models)[0][0] for each in (name, registry)] == [0, 1]
+        runs = "SELECT count(*) > 0 FROM runs"
+        assert [rig.ask(each, runs)[0][0] for each in (name, registry)] == [True, False]
+        gone = deployment.destroy()
+        assert f"database {name} on" in gone.text
+        assert f"database {registry} on" in gone.text
     finally:
         deployment.destroy()
         rig.drop(name)
+        rig.drop(registry)
+
+
+@pytest.mark.extended
+def test_a_registry_apart_is_one_deployments_own(rig, deployment, database, untouched):
+    registry, second = (fresh_name("models").replace("-", "_") for _each in range(2))
+    for each in (registry, second):
+        rig.database(each, OWNER, SERVER)
+    try:
+        deployment.common |= {"database_registry_name": registry}
+        rehearsed = deployment.deploy("--check", "--diff")
+        assert rehearsed.code == 0, rehearsed.text
+        done = deployment.deploy()
+        assert done.code == 0, done.text
+        records = [rig.ask(each, "SELECT identity FROM mlflow_guard.destination") for each in (database, registry)]
+        assert records[0] == records[1]
+        register(deployment.url, "classifier")
+        # Without it, or with another one, the models would be out of reach.
+        before = fingerprint(dsn(rig))
+        for other in ("", second):
+            changed = deployment.deploy(database_registry_name=other)
+            assert changed.code != 0
+            assert "registry-store-changed" in changed.text
+        untouched.common = given(rig, second) | {"database_registry_name": registry}
+        refused = untouched.deploy()
+        assert refused.code != 0
+        assert f"database_registry_name: database '{registry}' on" in refused.text
+        assert "registry-of-another" in refused.text
+        assert fingerprint(dsn(rig)) == before
+    finally:
+        deployment.destroy()
+        for each in (registry, second):
+            rig.drop(each)
 
 
 @pytest.mark.extended

@@ -265,6 +265,7 @@ def test_backend_registry_and_users_in_three_databases(deploy, cluster):
         "auth_store": AUTH_HEAD,
     }
     assert set(answer.document["dumps"]) == {"registry_store", "auth_store"}
+    assert "record the deployment in registry_store" in answer.document["planned"]
     assert deployment.run("check").codes == set()
     assert cluster.execute("SELECT username, is_admin FROM users", database=users.database) == [("ada", True)]
     assert deployment.run("schema", "--mode", "upgrade").document["changed"] is False

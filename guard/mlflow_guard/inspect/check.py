@@ -55,7 +55,7 @@ def run(config: Config, answer: Answer, *, skip_store: bool = False) -> None:
     if not skip_store:
         beside.start()
     known_code.tell(answer)
-    record, compared = None, False
+    record, compared, of_registry = None, False, None
     answer.facts["databases"] = {}
     answer.facts["locations"] = []
     for database in config.databases:
@@ -75,8 +75,13 @@ def run(config: Config, answer: Answer, *, skip_store: bool = False) -> None:
                 ]
             if database is config.backend and seen.state.name == AT_HEAD:
                 record, compared = kept, True
+            elif database is config.registry_apart:
+                of_registry = kept
         except Problem as problem:
             answer.add(problem.finding)
+    if compared:
+        for each in fingerprint.compare_registry(config, record, of_registry):
+            answer.add(each)
     if not skip_store:
         beside.join()
         if "unexpected" in result:

@@ -102,14 +102,12 @@ def require_own(connection: sa.Connection, argument: str, description: str) -> N
         )
 
 
-def read_record(connection: sa.Connection, schema: str | None) -> Record | None:
-    """The record of this schema's destination."""
+def read_record(connection: sa.Connection, schema: str | None, argument: str = "backend_store") -> Record | None:
+    """The record of this schema's destination. `argument` is the part of the configuration that names the database."""
     if not exists(connection):
         return None
     if not readable(connection):
-        raise Problem(
-            "rights-missing", "backend_store", "the record of the destination (schema mlflow_guard) may not be read"
-        )
+        raise Problem("rights-missing", argument, "the record of the destination (schema mlflow_guard) may not be read")
     where = table(connection.dialect.name)
     row = connection.execute(sa.select(where).where(where.c.schema_name == (schema or ""))).mappings().first()
     return (
@@ -164,6 +162,21 @@ def marker_for(config: Config, record: Record) -> dict:
 
 def _named(marker: dict) -> str:
     return f"{marker.get('deployment', 'unknown')!r}, written {marker.get('written_at', 'at an unknown time')}"
+
+
+def compare_registry(config: Config, record: Record | None, kept: Record | None) -> list[dict]:
+    """Whether the registry's database, where it is apart, is of the same deployment as the backend store's.
+
+    One without a record is no fault: it is made at the next schema step.
+    """
+    registry = config.registry_apart
+    if registry is None or kept is None or (record is not None and record.identity == kept.identity):
+        return []
+    found = (
+        f"{registry.description} has the record of another deployment than {config.backend.description}, made on "
+        f"{kept.recorded_at} for artifacts in {kept.destination}"
+    )
+    return [finding("registry-of-another", f"{registry.name}.database", found)]
 
 
 def compare(config: Config, record: Record | None, marker: dict | None, *, has_marker: bool = True) -> list[dict]:

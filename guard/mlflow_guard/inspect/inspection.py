@@ -280,6 +280,6 @@ def inspect(config: Config, database: Database) -> tuple[Seen, list[dict], finge
             and not any(each["code"] == "rights-missing" for each in found)
         ):
             found += _default_experiment(connection, seen)
-        if database is config.backend:
-            record = fingerprint.read_record(connection, seen.facts.settings.get("schema"))
+        if config.keeps_record(database):
+            record = fingerprint.read_record(connection, seen.facts.settings.get("schema"), database.name)
     return seen, found, record

@@ -174,7 +174,7 @@ def _inside(connection: sa.Connection, config: Config, seen: Seen) -> dict:
     found: dict = {"size": None if size is None else int(size)}
     postgres = database.dialect == "postgresql"
     found["clients"] = [dict(row) for row in connection.execute(CLIENTS).mappings()] if postgres else []
-    found["record"] = _record(connection, seen.facts.settings.get("schema")) if database is config.backend else None
+    found["record"] = _record(connection, seen.facts.settings.get("schema")) if config.keeps_record(database) else None
     # Tables of another application may have the same names.
     ours = seen.state.name not in ("empty", "foreign", "other_purpose")
     found["rows"] = rows(connection, [name for name in MAIN_TABLES[database.kind] if name in tables]) if ours else {}

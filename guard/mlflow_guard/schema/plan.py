@@ -47,6 +47,8 @@ class Plan:
     grant: list[str] = field(default_factory=list)
     record: fingerprint.Record | None = None
     fingerprint: str = ""
+    # Whether the registry's database, where it is apart, gets the record too.
+    record_registry: bool = False
     not_ours: dict[str, dump.NotOurs] = field(default_factory=dict)
     reencrypt: list[str] = field(default_factory=list)
     # Databases that answered, if only by turning the owner away.
@@ -58,7 +60,8 @@ class Plan:
         words = [f"initialize {name}" for name in self.initialize] + [f"upgrade {name}" for name in self.upgrade]
         words += [f"grant rights in {name}" for name in self.grant]
         words += [f"encrypt stored secrets in {name} anew" for name in self.reencrypt]
-        return words + ([f"{self.fingerprint} the destination's marker"] if self.fingerprint else [])
+        words += [f"{self.fingerprint} the destination's marker"] if self.fingerprint else []
+        return words + (["record the deployment in registry_store"] if self.record_registry else [])
 
 
 def owner_of(database: Database) -> Login:
@@ -121,7 +124,7 @@ def _owner_findings(connection: sa.Connection, seen: Seen, config: Config, plan:
         found.append(
             finding("owner-lacks-rights", argument, f"role {settings['role']!r} does not own {some(owner.not_owned)}")
         )
-    if database is config.backend and not owner.may_create_schema and not fingerprint.exists(connection):
+    if config.keeps_record(database) and not owner.may_create_schema and not fingerprint.exists(connection):
         found.append(
             finding(
                 "owner-lacks-rights",
@@ -144,7 +147,7 @@ def _owner_findings(connection: sa.Connection, seen: Seen, config: Config, plan:
                     )
                 )
             unfit = not granted.complete or granted.too_much or changes
-            if fingerprint.exists(connection) and database is config.backend:
+            if fingerprint.exists(connection) and config.keeps_record(database):
                 unfit = unfit or not fingerprint.readable(connection, server)
             if unfit and (changes or seen.state.name == AT_HEAD):
                 if owner.not_owned:
@@ -237,10 +240,25 @@ def _plan_fingerprint(
             answer.add(each)
 
 
+def _plan_registry(
+    config: Config, records: dict[str, fingerprint.Record | None], plan: Plan, options: Options, answer: Answer
+) -> None:
+    """Whether the registry's database, where it is apart, is of this deployment, or is to become so."""
+    registry = config.registry_apart
+    if registry is None or registry.name not in records:
+        return
+    kept = records[registry.name]
+    of_another = fingerprint.compare_registry(config, plan.record or records.get(config.backend.name), kept)
+    if not options.adopt:
+        for each in of_another:
+            answer.add(each)
+    plan.record_registry = (kept is None or bool(of_another)) and (options.mode != "refuse" or options.adopt)
+
+
 def _plan_database(
     config: Config, database: Database, options: Options, plan: Plan, answer: Answer
 ) -> fingerprint.Record | None:
-    """Look at one database and decide; the backend store's record of the destination is given back."""
+    """Look at one database and decide; its record of the deployment is given back."""
     owner, record = owner_of(database), None
     seen = look(config, database, owner)
     plan.seen[database.name] = seen
@@ -260,11 +278,11 @@ def _plan_database(
                     answer.add(each)
         if database.kind == "backend" and seen.state.name in (AT_HEAD, OLDER):
             _look_at_secrets(connection, config, database, options, plan, answer)
-        if database is config.backend:
+        if config.keeps_record(database):
             fingerprint.require_own(connection, f"{database.name}.owner", database.description)
-            record = fingerprint.read_record(connection, seen.facts.settings.get("schema"))
+            record = fingerprint.read_record(connection, seen.facts.settings.get("schema"), database.name)
     is_mlflow = seen.state.name in (AT_HEAD, OLDER)
-    if record is None and options.only_recorded and database is config.backend and is_mlflow:
+    if record is None and options.only_recorded and config.keeps_record(database) and is_mlflow:
         found = (
             f"{database.description} holds an MLflow at revision {seen.state.revision} that no deployment has recorded"
         )
@@ -319,10 +337,10 @@ def look_as_servers(config: Config, plan: Plan, answer: Answer) -> None:
 def make_plan(config: Config, options: Options, answer: Answer) -> Plan:
     """Look at everything, and say what would be done. All errors are collected in the answer."""
     plan = Plan()
-    record = None
+    records = {}
     for database in config.databases:
         try:
-            record = _plan_database(config, database, options, plan, answer) or record
+            records[database.name] = _plan_database(config, database, options, plan, answer)
             plan.reached.append(database.name)
         except Problem as problem:
             answer.add(problem.finding)
@@ -331,7 +349,8 @@ def make_plan(config: Config, options: Options, answer: Answer) -> Plan:
     try:
         # Without a look at the backend store nothing can be said about its record.
         if config.backend.name in plan.seen:
-            _plan_fingerprint(config, record, plan, options, answer)
+            _plan_fingerprint(config, records.get(config.backend.name), plan, options, answer)
+            _plan_registry(config, records, plan, options, answer)
         if plan.upgrade and not options.skip_dump and not answer.errors:
             for name in plan.upgrade:
                 dump.require(plan.seen[name], config.schema_dumps)

@@ -4,18 +4,19 @@
 
 Order: every database is looked at before the first is changed, also as its server's role; then locks on all of them,
 each on its own connection; then another look, because somebody else may have been faster; dumps; MLflow's own migration
-code with the owner role; the rights of the server's role; the record of the destination; and a last look.
+code with the owner role; the rights of the server's role; the record of the deployment; and a last look.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from dataclasses import replace
 
 import sqlalchemy as sa
 
 from mlflow_guard.answer import Answer, Problem, finding
-from mlflow_guard.config import Config
+from mlflow_guard.config import Config, Database
 from mlflow_guard.inspect import fingerprint, rights, store
 from mlflow_guard.inspect.inspection import look, opened, seen_in
 from mlflow_guard.inspect.schema_state import AT_HEAD
@@ -47,33 +48,40 @@ def _reencrypt(config: Config, plan: Plan) -> None:
         say(f"stored secrets in {database.description} were encrypted anew")
 
 
-def _record(config: Config, plan: Plan) -> None:
+def _keep(database: Database, record: fingerprint.Record) -> None:
+    with opened(database, owner_of(database), read_only=False) as connection, connection.begin():
+        schema = connection.scalar(sa.text("SELECT current_schema()")) if database.dialect == "postgresql" else None
+        fingerprint.write_record(connection, schema, record, separate_server(database))
+
+
+def _record_destination(config: Config, plan: Plan) -> fingerprint.Record | None:
     """The database remembers, the destination is marked, the mark is confirmed: it can be resumed anywhere."""
-    if not plan.record and config.backend.name not in plan.grant:
-        return
-    owner, server = owner_of(config.backend), separate_server(config.backend)
-
-    def keep(record: fingerprint.Record) -> None:
-        with opened(config.backend, owner, read_only=False) as connection, connection.begin():
-            schema = (
-                connection.scalar(sa.text("SELECT current_schema()"))
-                if config.backend.dialect == "postgresql"
-                else None
-            )
-            fingerprint.write_record(connection, schema, record, server)
-
+    backend = config.backend
     if not plan.record:
-        with opened(config.backend, owner) as connection:
-            record = fingerprint.read_record(connection, plan.seen[config.backend.name].facts.settings.get("schema"))
-        if record:
-            keep(record)
-        return
+        with opened(backend, owner_of(backend)) as connection:
+            record = fingerprint.read_record(connection, plan.seen[backend.name].facts.settings.get("schema"))
+        if record and backend.name in plan.grant:
+            _keep(backend, record)
+        return record
     record = fingerprint.Record(plan.record.identity, config.artifacts.destination, False, plan.record.recorded_at)
-    keep(record)
+    _keep(backend, record)
     destination = store.open_destination(config.artifacts)
     if destination is not None and plan.fingerprint != "confirm":
         destination.write_marker(fingerprint.marker_for(config, record))
-    keep(fingerprint.Record(record.identity, record.destination, True, record.recorded_at))
+    record = replace(record, confirmed=True)
+    _keep(backend, record)
+    return record
+
+
+def _record(config: Config, plan: Plan) -> None:
+    """What all databases of the deployment remember. The backend store's is first: the others have its identity."""
+    registry = config.registry_apart
+    keep_registry = registry is not None and (plan.record_registry or registry.name in plan.grant)
+    if not (plan.record or config.backend.name in plan.grant or keep_registry):
+        return
+    record = _record_destination(config, plan)
+    if record and keep_registry:
+        _keep(registry, record)
 
 
 def apply(config: Config, plan: Plan, options: Options, answer: Answer, checks: list[Callable[[], None]]) -> None:
@@ -106,7 +114,7 @@ def apply(config: Config, plan: Plan, options: Options, answer: Answer, checks: 
             if name in dumps:
                 problem.finding["dump"] = dumps[name]
             raise
-    if plan.grant or plan.fingerprint or plan.reencrypt:
+    if plan.grant or plan.fingerprint or plan.reencrypt or plan.record_registry:
         answer.changed = True
     _grant(config, plan)
     _reencrypt(config, plan)

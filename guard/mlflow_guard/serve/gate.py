@@ -54,7 +54,7 @@ def end_on_signal() -> None:
 
 def look_at_all(config: Config, answer: Answer) -> dict:
     """One try: databases, the server's rights, the destination and its marker. Returns what the server starts on."""
-    record, at_head = None, True
+    records, at_head = {}, True
     found: dict = {"revisions": {}, "marker": None}
     for database in config.databases:
         try:
@@ -71,8 +71,9 @@ def look_at_all(config: Config, answer: Answer) -> dict:
                             seen, rights.look(connection, role, seen.facts.observed.tables), role
                         ):
                             answer.add(each)
-                    if database is config.backend and seen.state.name == AT_HEAD:
-                        record = fingerprint.read_record(connection, seen.facts.settings.get("schema"))
+                    if config.keeps_record(database) and seen.state.name == AT_HEAD:
+                        schema = seen.facts.settings.get("schema")
+                        records[database.name] = fingerprint.read_record(connection, schema, database.name)
             found["revisions"][database.name] = seen.state.revision
             reason = state_finding(seen)
             if reason:
@@ -93,7 +94,9 @@ def look_at_all(config: Config, answer: Answer) -> dict:
             marker = destination.read_marker()
             found["marker"] = marker["identity"] if marker else None
         if at_head:
-            for each in fingerprint.compare(config, record, marker, has_marker=destination is not None):
+            record = records.get(config.backend.name)
+            of_registry = fingerprint.compare_registry(config, record, records.get("registry_store"))
+            for each in of_registry + fingerprint.compare(config, record, marker, has_marker=destination is not None):
                 answer.add(each)
     except Problem as problem:
         answer.add(problem.finding)

@@ -38,6 +38,7 @@ GOOD = {
     "a schema": {"schema": "team_1"},
     "without TLS": {"tls_mode": "disable"},
     "numbers as text": {"port": "6432", "connect_timeout": "60", "max_connections": "100"},
+    "a registry apart": {"registry_name": "models"},
     "a name with everything": {"name": "My models's ü"},
     "networks": {"networks": ["10.20.0.0/16", "2001:db8::/32", "192.0.2.7"]},
 }
@@ -60,6 +61,9 @@ BAD = {
     "a long name": ({"name": "ü" * 32}, "1 to 63 bytes"),
     "the server's own": ({"name": "postgres"}, "which the server has for itself"),
     "a provider's own": ({"name": "rdsadmin"}, "which the server has for itself"),
+    "the registry twice": ({"registry_name": "mlflow"}, "database_registry_name is mlflow, as database_name is"),
+    "the server's own as registry": ({"registry_name": "template1"}, "database_registry_name is template1, which the"),
+    "a long registry": ({"registry_name": "ü" * 32}, "database_registry_name is 'üü"),
     "a schema in capitals": ({"schema": "Team"}, "database_schema is 'Team'"),
     "a system schema": ({"schema": "pg_temp"}, "not for tables of users"),
     "the guard's schema": ({"schema": "mlflow_guard"}, "not for tables of users"),
@@ -168,6 +172,12 @@ def test_the_owner_has_an_address_where_it_is_another_one(changes: dict, address
     assert ("target_session_attrs" in store["query"]) is ("," in address.get("owner_host", ""))
 
 
+def test_a_registry_apart_is_another_database_for_the_same_roles() -> None:
+    made = database.connection({**GIVEN, "registry_name": "models"}, "external", {}, {})["backend_store"]
+    assert (made["database"], made["registry_database"]) == ("mlflow", "models")
+    assert "registry_database" not in database.connection(GIVEN, "external", {}, {})["backend_store"]
+
+
 def test_one_role_is_both() -> None:
     made = database.connection({**GIVEN, **ALONE}, "external", {}, {})
     assert made["backend_store"]["owner_username"] == made["backend_store"]["server_username"] == "models_server"
@@ -236,6 +246,22 @@ EXPLAINED = {
     "an older schema": (
         finding("schema-older", "backend_store.database"),
         "mlflow_server_schema: something; set it to",
+    ),
+    "a registry that is not there": (
+        finding("database-missing", "registry_store.database"),
+        "database_registry_name: something; correct it, or make the database",
+    ),
+    "another's registry": (
+        finding("registry-of-another", "registry_store.database"),
+        "database_registry_name: something; correct it, or take the registry over",
+    ),
+    "a registry that is something else": (
+        finding("schema-half-migrated", "registry_store.database"),
+        "database_registry_name: something; do it [schema-half-migrated].",
+    ),
+    "the servers' role in the registry": (
+        finding("database-no-connect-right", "registry_store.server"),
+        "database_server_username: something; GRANT CONNECT",
     ),
     "another": (finding("schema-half-migrated"), "database_name: something; do it [schema-half-migrated]."),
 }

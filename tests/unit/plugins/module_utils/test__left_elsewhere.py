@@ -42,6 +42,15 @@ DATABASES = "stay in database my models on db.example.com:5433 (docs/external-da
         ([AWS], ["the artifacts stay in s3://d (docs/external-s3.md)."]),
         ([kept(MLFLOW_BACKEND_STORE_URI="sqlite:////mlflow.db")], []),
         ([kept(MLFLOW_BACKEND_STORE_URI="postgresql://u@[::1]:5432/m")], ["stay in database m on [::1]:5432 (docs"]),
+        (
+            [
+                kept(
+                    MLFLOW_BACKEND_STORE_URI="postgresql://u@h/runs",
+                    MLFLOW_REGISTRY_STORE_URI="postgresql://u@h/models",
+                )
+            ],
+            ["stay in database runs on h and database models on h (docs"],
+        ),
     ],
 )
 def test_what_stays_elsewhere_is_named(records: list[str], said: list[str]) -> None:
