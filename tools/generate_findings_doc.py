@@ -20,7 +20,7 @@ CODES = ROOT / "plugins" / "module_utils" / "_guard_codes.py"
 
 # The two programs that report findings, in the order in which a deployment meets them.
 SOURCES = {
-    "check": ROOT / "plugins" / "module_utils" / "_findings.py",
+    "check": ROOT / "plugins" / "module_utils" / "_argument_findings.py",
     "guard": ROOT / "guard" / "mlflow_guard" / "findings.py",
 }
 

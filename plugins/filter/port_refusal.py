@@ -43,11 +43,11 @@ _value:
 
 from typing import Any, Callable
 
-from ansible_collections.mlops.mlflow.plugins.module_utils import _engine
+from ansible_collections.mlops.mlflow.plugins.module_utils import _public_port
 
 
 class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
-        return {"port_refusal": _engine.port_refusal}
+        return {"port_refusal": _public_port.port_refusal}

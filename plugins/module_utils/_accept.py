@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import difflib
 
-from ansible_collections.mlops.mlflow.plugins.module_utils._arguments import show
-from ansible_collections.mlops.mlflow.plugins.module_utils._codes import current
-from ansible_collections.mlops.mlflow.plugins.module_utils._findings import (
+from ansible_collections.mlops.mlflow.plugins.module_utils._argument_findings import (
     ERROR,
     FINDINGS,
     Finding,
     make_finding,
 )
+from ansible_collections.mlops.mlflow.plugins.module_utils._arguments import show
+from ansible_collections.mlops.mlflow.plugins.module_utils._finding_codes import current
 from ansible_collections.mlops.mlflow.plugins.module_utils._guard_codes import GUARD_CODES
 
 ACCEPTABLE = "acceptable"

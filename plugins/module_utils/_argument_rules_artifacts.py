@@ -11,6 +11,7 @@ import json
 import re
 from urllib.parse import urlsplit
 
+from ansible_collections.mlops.mlflow.plugins.module_utils._argument_findings import Finding, make_finding
 from ansible_collections.mlops.mlflow.plugins.module_utils._argument_rules_shared import (
     ENDPOINTS,
     in_paths,
@@ -20,7 +21,6 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._argument_rules_share
 )
 from ansible_collections.mlops.mlflow.plugins.module_utils._arguments import Resolved, closest, show
 from ansible_collections.mlops.mlflow.plugins.module_utils._catalogue import Catalogue
-from ansible_collections.mlops.mlflow.plugins.module_utils._findings import Finding, make_finding
 from ansible_collections.mlops.mlflow.plugins.module_utils._uris import has_password, uri_scheme
 
 BUCKET_SCHEMES = frozenset(("s3", "gs", "r2", "b2", "oss"))

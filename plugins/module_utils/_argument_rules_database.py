@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+from ansible_collections.mlops.mlflow.plugins.module_utils._argument_findings import Finding, make_finding
 from ansible_collections.mlops.mlflow.plugins.module_utils._argument_rules_shared import (
     LIBPQ_VALUES,
     in_paths,
@@ -17,7 +18,6 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._argument_rules_share
     worker_count,
 )
 from ansible_collections.mlops.mlflow.plugins.module_utils._arguments import Resolved, closest, show
-from ansible_collections.mlops.mlflow.plugins.module_utils._findings import Finding, make_finding
 from ansible_collections.mlops.mlflow.plugins.module_utils._uris import (
     DatabaseUri,
     database_identity,

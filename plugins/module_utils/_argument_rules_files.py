@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ansible_collections.mlops.mlflow.plugins.module_utils._argument_findings import Finding, make_finding
 from ansible_collections.mlops.mlflow.plugins.module_utils._argument_rules_shared import in_paths
 from ansible_collections.mlops.mlflow.plugins.module_utils._arguments import Resolved, show
-from ansible_collections.mlops.mlflow.plugins.module_utils._findings import Finding, make_finding
 from ansible_collections.mlops.mlflow.plugins.module_utils._uris import parse_database_uri
 
 # Words of the web servers that name what they read. What they write (sockets, process numbers) is not meant.

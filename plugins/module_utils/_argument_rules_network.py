@@ -11,6 +11,7 @@ import fnmatch
 import re
 from urllib.parse import urlsplit
 
+from ansible_collections.mlops.mlflow.plugins.module_utils._argument_findings import Finding, make_finding
 from ansible_collections.mlops.mlflow.plugins.module_utils._argument_rules_shared import (
     host_allowed,
     in_paths,
@@ -19,7 +20,6 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._argument_rules_share
     split_list,
 )
 from ansible_collections.mlops.mlflow.plugins.module_utils._arguments import Resolved, show
-from ansible_collections.mlops.mlflow.plugins.module_utils._findings import Finding, make_finding
 
 # The hosts that pass without any configuration.
 DEFAULT_HOSTS = (

@@ -13,6 +13,7 @@ import re
 from difflib import SequenceMatcher, get_close_matches
 from typing import Any
 
+from ansible_collections.mlops.mlflow.plugins.module_utils._argument_findings import Finding, make_finding
 from ansible_collections.mlops.mlflow.plugins.module_utils._argument_rules_shared import (
     LIBPQ_VALUES,
     host_allowed,
@@ -25,7 +26,6 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._arguments import (
     show,
 )
 from ansible_collections.mlops.mlflow.plugins.module_utils._catalogue import Catalogue, describe_lives
-from ansible_collections.mlops.mlflow.plugins.module_utils._findings import Finding, make_finding
 from ansible_collections.mlops.mlflow.plugins.module_utils._secret_values import is_secret
 from ansible_collections.mlops.mlflow.plugins.module_utils._uris import has_password
 

@@ -15,6 +15,7 @@ import re
 import shlex
 from typing import Any, NamedTuple
 
+from ansible_collections.mlops.mlflow.plugins.module_utils._argument_findings import Finding, make_finding
 from ansible_collections.mlops.mlflow.plugins.module_utils._argument_rules_shared import worker_count
 from ansible_collections.mlops.mlflow.plugins.module_utils._arguments import (
     FALSE_WORDS,
@@ -24,7 +25,6 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._arguments import (
     show,
 )
 from ansible_collections.mlops.mlflow.plugins.module_utils._catalogue import Catalogue
-from ansible_collections.mlops.mlflow.plugins.module_utils._findings import Finding, make_finding
 
 # What MLflow sets on the web server's command line itself, and what would move the listener elsewhere.
 OWN_WORDS = {

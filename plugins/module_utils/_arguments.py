@@ -11,13 +11,13 @@ import re
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
+from ansible_collections.mlops.mlflow.plugins.module_utils._argument_findings import Finding, make_finding
 from ansible_collections.mlops.mlflow.plugins.module_utils._catalogue import (
     Catalogue,
     Option,
     Release,
     describe_lives,
 )
-from ansible_collections.mlops.mlflow.plugins.module_utils._findings import Finding, make_finding
 from ansible_collections.mlops.mlflow.plugins.module_utils._secret_values import carries_secret
 from ansible_collections.mlops.mlflow.plugins.module_utils._uris import has_password, mask, without_password
 

@@ -10,6 +10,12 @@ from __future__ import annotations
 from typing import Any, Callable, NamedTuple
 
 from ansible_collections.mlops.mlflow.plugins.module_utils import _accept
+from ansible_collections.mlops.mlflow.plugins.module_utils._argument_findings import (
+    ERROR,
+    WARNING,
+    Finding,
+    make_finding,
+)
 from ansible_collections.mlops.mlflow.plugins.module_utils._argument_rules_artifacts import check_artifacts
 from ansible_collections.mlops.mlflow.plugins.module_utils._argument_rules_database import check_databases
 from ansible_collections.mlops.mlflow.plugins.module_utils._argument_rules_files import check_files
@@ -32,7 +38,6 @@ from ansible_collections.mlops.mlflow.plugins.module_utils._catalogue import (
     make_release,
     parse_version,
 )
-from ansible_collections.mlops.mlflow.plugins.module_utils._findings import ERROR, WARNING, Finding, make_finding
 from ansible_collections.mlops.mlflow.plugins.module_utils._transitions import Transition, compare, make_state
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ansible_collections.mlops.mlflow.plugins.module_utils._codes import current, with_code
+from ansible_collections.mlops.mlflow.plugins.module_utils._finding_codes import current, with_code
 
 SETUP = "playbooks/database.yml does it with an administrator's login, or prints the SQL"
 # The variable that decides, and what to do.

@@ -51,23 +51,6 @@ def contents(host: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def port_refusal(containers: list[dict[str, Any]], port: int, deployment: str) -> str:
-    """Why a deployment cannot have the port: another container has it. Empty where none has."""
-    holder = next((each for each in containers if port in each["ports"]), None)
-    if holder is None or holder["deployment"] == deployment:
-        return ""
-    if other := holder["deployment"]:
-        reason = (
-            f"the deployment {other}, and one deployment at a time can have it: take that one down first with "
-            f"`ansible-playbook playbooks/destroy.yml -e deployment={other}` (add -e keep_data=true to keep its data)"
-        )
-    elif cluster := holder["cluster"]:
-        reason = f"the minikube cluster {cluster}: stop it with `minikube stop --profile={cluster}`"
-    else:
-        reason = f"the container {holder['name']}, which is not part of this collection: stop it"
-    return f"Port {port} belongs to {reason}, or choose another deployment_public_port."
-
-
 def settled(containers: list[dict[str, Any]], deployment: str, services: dict[str, dict[str, Any]]) -> list[str]:
     """The services that are healthy and are what the plan says.
 

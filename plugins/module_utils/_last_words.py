@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.mlops.mlflow.plugins.module_utils._codes import with_code
+from ansible_collections.mlops.mlflow.plugins.module_utils._finding_codes import with_code
 
 LINES = 3
 WIDTH = 300

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.mlops.mlflow.plugins.module_utils._certificates import certificate_fault
-from ansible_collections.mlops.mlflow.plugins.module_utils._codes import current, with_code
+from ansible_collections.mlops.mlflow.plugins.module_utils._finding_codes import current, with_code
 
 # What only an external store has, with the value that means that it is not given.
 EXTERNAL_ONLY = {

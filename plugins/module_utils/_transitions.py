@@ -11,10 +11,10 @@ import json
 import re
 from typing import Any, NamedTuple
 
+from ansible_collections.mlops.mlflow.plugins.module_utils._argument_findings import Finding, make_finding
 from ansible_collections.mlops.mlflow.plugins.module_utils._argument_rules_shared import ENDPOINTS, workspaces_enabled
 from ansible_collections.mlops.mlflow.plugins.module_utils._arguments import Resolved
 from ansible_collections.mlops.mlflow.plugins.module_utils._catalogue import Release, parse_version
-from ansible_collections.mlops.mlflow.plugins.module_utils._findings import Finding, make_finding
 from ansible_collections.mlops.mlflow.plugins.module_utils._secret_values import fingerprint
 from ansible_collections.mlops.mlflow.plugins.module_utils._uris import (
     database_identity,

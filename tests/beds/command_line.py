@@ -25,10 +25,18 @@ def number(low: int, high: int) -> Callable[[str], int]:
     return between
 
 
+def heed_signals() -> None:
+    """One that is told to end says so, like one that is interrupted; and so does all that it starts.
+
+    What a shell runs in the background is started deaf to Ctrl-C, and hands that on.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+
+
 def carry_out(command: Callable[[], int], removal: str) -> int:
     """Carry a command out, and return its exit code; what removes the bed stands in the word on an interruption."""
-    # One that is told to end says so, like one that is interrupted.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    heed_signals()
     try:
         return command()
     except BedFailed as failure:

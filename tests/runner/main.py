@@ -5,10 +5,10 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import time
 
+from tests.beds.command_line import heed_signals
 from tests.runner import ahead, docker, versions
 from tests.runner.commands import Counts, StageFailed
 from tests.runner.stages import STAGES, Stage, note_leftovers
@@ -62,7 +62,7 @@ def table(results: list[tuple[Stage, Counts, float]], not_run: list[Stage]) -> N
 def main(words: list[str]) -> int:
     stages = arguments(words)
     # A runner that is told to end takes what it started with it.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    heed_signals()
     results: list[tuple[Stage, Counts, float]] = []
     begun, is_named = time.monotonic(), bool(words)
     if any(stage.name == "clean" for stage in stages):

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -145,6 +147,31 @@ def test_what_is_made_ahead_ends_with_a_run_that_fails(tmp_path, failure) -> Non
 
     pytest.raises(failure, fail)
     assert place.read_text() == "taken away"
+
+
+HEEDS = """
+import pathlib, sys, time
+from tests.beds.command_line import carry_out
+
+def wait() -> int:
+    pathlib.Path(sys.argv[1]).write_text("begun")
+    time.sleep(600)
+    return 0
+
+sys.exit(carry_out(wait, "rm"))
+"""
+
+
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
+def test_a_job_of_the_background_heeds_signals_all_the_same(tmp_path, told) -> None:
+    """A shell starts such a job with Ctrl-C ignored, and so would be all that the job starts."""
+    place = tmp_path / "place"
+    ignoring = ["sh", "-c", "trap '' INT; exec \"$@\"", "sh", sys.executable, "-c", HEEDS, str(place)]
+    process = subprocess.Popen(ignoring, cwd=stages.ROOT, stderr=subprocess.PIPE, text=True)
+    wait_until_begun(place)
+    process.send_signal(told)
+    assert "Interrupted" in process.communicate(timeout=60)[1]
+    assert process.returncode == 1
 
 
 def test_what_is_left_out_is_not_made_ahead() -> None:

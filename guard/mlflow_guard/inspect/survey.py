@@ -40,13 +40,15 @@ ESTIMATES = sa.text("""
     SELECT c.relname::text, c.reltuples::bigint FROM pg_catalog.pg_class c
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = current_schema() AND c.relname = ANY (:names)""")
-# Of other roles' sessions PostgreSQL shows neither address nor program to everybody.
+# Of other roles' sessions PostgreSQL shows neither address nor program to everybody. A session of this survey that was
+# just closed may still be there, and is nobody else.
 CLIENTS = sa.text("""
     SELECT usename::text AS user, nullif(application_name, '') AS application_name, client_addr::text AS address,
            count(*) AS count
     FROM pg_catalog.pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid() AND usename IS NOT NULL
       AND coalesce(backend_type, 'client backend') = 'client backend'
+      AND (application_name, client_addr) IS DISTINCT FROM (current_setting('application_name'), inet_client_addr())
     GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2, 3""")
 SIZES = {
     "postgresql": "SELECT pg_database_size(current_database())",

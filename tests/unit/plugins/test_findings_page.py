@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils._findings import FINDINGS
+from ansible_collections.mlops.mlflow.plugins.module_utils._argument_findings import FINDINGS
 
 ROOT = Path(__file__).resolve().parents[3]
 GUARD = runpy.run_path(str(ROOT / "guard" / "mlflow_guard" / "findings.py"))["FINDINGS"]

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.module_utils import _accept, _codes
-from ansible_collections.mlops.mlflow.plugins.module_utils._findings import FINDINGS
+from ansible_collections.mlops.mlflow.plugins.module_utils import _accept, _finding_codes
+from ansible_collections.mlops.mlflow.plugins.module_utils._argument_findings import FINDINGS
 from ansible_collections.mlops.mlflow.plugins.module_utils._guard_codes import GUARD_CODES
 
 # A code, the finding that it makes (none where it may stand there), words of the sentence, and what the guard gets.
@@ -77,7 +77,7 @@ def test_a_code_is_the_nearest_to_itself_however_it_is_written(code: str) -> Non
     ],
 )
 def test_former_names_are_understood(former: str, now: str) -> None:
-    assert _codes.current(former) == now
+    assert _finding_codes.current(former) == now
     assert now in {"", *FINDINGS, *GUARD_CODES}
 
 
@@ -92,9 +92,9 @@ def test_former_names_are_understood(former: str, now: str) -> None:
     ],
 )
 def test_sentences_have_their_codes(message: str, code: str, expected: str) -> None:
-    assert _codes.with_code(message, code) == expected
+    assert _finding_codes.with_code(message, code) == expected
 
 
 def test_what_was_renamed_is_no_code_any_more() -> None:
-    assert not set(_codes.RENAMED) & {*FINDINGS, *GUARD_CODES}
-    assert set(_codes.RENAMED.values()) <= set(GUARD_CODES)
+    assert not set(_finding_codes.RENAMED) & {*FINDINGS, *GUARD_CODES}
+    assert set(_finding_codes.RENAMED.values()) <= set(GUARD_CODES)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils import _check
+from ansible_collections.mlops.mlflow.plugins.module_utils._argument_findings import FINDINGS
 from ansible_collections.mlops.mlflow.plugins.module_utils._check import check
-from ansible_collections.mlops.mlflow.plugins.module_utils._findings import FINDINGS
 
 from tests.unit.plugins.module_utils.argument_cases import CATALOGUE, load_cases, make_request
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.mlops.mlflow.plugins.module_utils import _engine as engine
+from ansible_collections.mlops.mlflow.plugins.module_utils._public_port import port_refusal
 
 LISTED: dict[str, Any] = {
     "Id": "1",
@@ -111,10 +112,10 @@ HOLDERS = {
 def test_who_has_the_port(name: str) -> None:
     listed, words = HOLDERS[name]
     containers = [engine.container({**LISTED, "Ports": []}), engine.container(listed)]
-    said = engine.port_refusal(containers, 5000, "mine")
+    said = port_refusal(containers, 5000, "mine")
     assert all(word in said for word in [*words, "Port 5000", "deployment_public_port"])
-    assert engine.port_refusal(containers, 5001, "mine") == ""
+    assert port_refusal(containers, 5001, "mine") == ""
 
 
 def test_a_deployment_may_have_its_own_port() -> None:
-    assert engine.port_refusal([engine.container(LISTED)], 5000, "local") == ""
+    assert port_refusal([engine.container(LISTED)], 5000, "local") == ""

@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from ansible_collections.mlops.mlflow.plugins.module_utils._argument_findings import FINDINGS
 from ansible_collections.mlops.mlflow.plugins.module_utils._check import check
-from ansible_collections.mlops.mlflow.plugins.module_utils._findings import FINDINGS
 from ansible_collections.mlops.mlflow.plugins.module_utils._state import dump_state
 from ansible_collections.mlops.mlflow.plugins.module_utils._transitions import as_text, as_texts, compare
 
