@@ -735,8 +735,8 @@ FINDINGS = {
         "severity": "error",
         "meaning": "The registry's database has the record of another deployment than the backend store's.",
         "why": "Two deployments in one registry change each other's models, and this one's models are elsewhere.",
-        "remedy": "correct the registry's database, or take it over: run the playbook once with -e "
-        "mlflow_server_adopt_destination=true (`mlflow-guard schema --adopt-destination`)",
+        "remedy": "correct the registry's database; if that deployment is gone for good, remove its record there: "
+        "DELETE FROM mlflow_guard.registry (the table mlflow_guard_registry, if it is not PostgreSQL)",
     },
     "destination-moved": {
         "severity": "warning",

@@ -33,7 +33,7 @@ def nearest(code: str) -> str:
 
 
 def may_be_accepted(code: str) -> bool:
-    """Whether one of the two accepts it; a warning stops nothing, and its code changes nothing."""
+    """Whether one of the two accepts it; a warning stops nothing, and is not said any more."""
     refused = FINDINGS.get(code, {}).get("severity") == ERROR
     return code not in OWN and (refused or GUARD_CODES.get(code) != NEVER)
 

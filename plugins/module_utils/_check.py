@@ -129,11 +129,7 @@ def check(
         findings += found
 
     findings += _accept.problems(request.accept)
-    accepted = [
-        finding
-        for finding in findings
-        if finding.severity == ERROR and finding.code in request.accept and finding.code not in _accept.OWN
-    ]
+    accepted = [finding for finding in findings if finding.code in request.accept and finding.code not in _accept.OWN]
     rest = [finding for finding in findings if finding not in accepted]
     rest.sort(key=lambda finding: finding.severity != ERROR)
     guard_accept = _accept.for_the_guard(request.accept)

@@ -40,13 +40,17 @@ KNOWN = {
     "owner-elsewhere": ("database_owner_host", "give the address of the server that database_host leads to"),
     "registry-of-another": (
         "database_registry_name",
-        "correct it, or take the registry over for this deployment with mlflow_server_adopt_destination for one run",
+        "correct it; if that deployment is gone for good, remove its record there (DELETE FROM mlflow_guard.registry)",
     ),
     "database-replica": ("database_host", "give the address of the primary, or wait until this server is promoted"),
     "database-encoding": ("database_name", "make the database anew with the encoding UTF8"),
     "database-unrecorded": (
         "database_adopt_enabled",
         "look at it with playbooks/adopt.yml, and set this to true for one run if it is to be this deployment's",
+    ),
+    "schema-other-purpose": (
+        "database_name",
+        "correct it, and see that database_name and database_registry_name are not exchanged",
     ),
     "schema-foreign": ("database_name", f"give MLflow a database of its own ({SETUP})"),
     "schema-elsewhere": (

@@ -151,12 +151,16 @@ def options(args: dict[str, Any]) -> Problems:
             "mlflow_server_workers instead."
         )
     serves = args.get("serve_artifacts")
-    wrong = "registry_store_uri" if "registry_store_uri" in args else ""
-    wrong = wrong or ("serve_artifacts: false" if serves is not None and not boolean(serves, strict=False) else "")
-    if wrong:
+    refused = "with which the guard would not let the servers start"
+    if "registry_store_uri" in args:
         yield (
-            f"mlflow_server_args has {wrong}, with which the guard would not let the servers start: here models are in "
-            "the database of the runs, and clients reach artifacts through the servers; leave it out."
+            f"mlflow_server_args has registry_store_uri, {refused}: leave it out, and models are in the database of "
+            "the runs, or set database_registry_name for a second database on an external server."
+        )
+    if serves is not None and not boolean(serves, strict=False):
+        yield (
+            f"mlflow_server_args has serve_artifacts: false, {refused}: leave it out, since clients reach artifacts "
+            "through the servers."
         )
 
 

@@ -76,7 +76,8 @@ options:
     type: path
   accept:
     description:
-      - Codes of findings that are accepted knowingly. An error with such a code becomes part of RV(accepted).
+      - Codes of findings that are accepted knowingly. An error or a warning with such a code becomes part of
+        RV(accepted), and is not said.
       - Those of the guard are given back as RV(guard_accept), since they are found by a program that looks at the
         database.
       - A code that does not exist, or that can never be accepted, is an error itself.
@@ -229,7 +230,7 @@ findings:
         backend_store_uri: postgresql:// leaves the driver to SQLAlchemy; write postgresql+psycopg2://
         [database-driver-implicit].
 accepted:
-  description: The errors that were accepted by O(accept), in the form of RV(findings).
+  description: The errors and warnings that were accepted by O(accept), in the form of RV(findings).
   returned: always, except when RV(ignore:path) cannot be used
   type: list
   elements: dict

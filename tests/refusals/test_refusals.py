@@ -303,7 +303,7 @@ CASES = [
     Case({"mlflow_server_args": {"serve_artifacts": False}}, ["serve_artifacts"]),
     Case(
         {"mlflow_server_args": {"registry_store_uri": "postgresql://a@b/c"}},
-        ["registry_store_uri", "database of the runs", "leave it out"],
+        ["registry_store_uri", "database_registry_name", "leave it out"],
     ),
     Case({"mlflow_server_args": ["--port", "80"]}, ["mlflow_server_args", "dict"]),
     Case({"mlflow_server_environment": {"MLFLOW_BACKEND_STORE_URI": "sqlite:///x.db"}}, ["MLFLOW_BACKEND_STORE_URI"]),

@@ -116,8 +116,8 @@ def test_a_stage_without_time_is_counted_as_skipped() -> None:
 WAITS = """
 import pathlib, sys, time
 place = pathlib.Path(sys.argv[1])
-place.write_text("begun")
 try:
+    place.write_text("begun")
     time.sleep(600)
 except KeyboardInterrupt:
     place.write_text("taken away")
@@ -125,7 +125,9 @@ except KeyboardInterrupt:
 
 
 def wait_until_begun(place: Path) -> None:
+    until = time.monotonic() + 60
     while not place.exists() or place.read_text() != "begun":
+        assert time.monotonic() < until
         time.sleep(0.01)
 
 

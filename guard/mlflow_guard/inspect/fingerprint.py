@@ -9,6 +9,9 @@ In PostgreSQL the record stands in a schema of its own, `mlflow_guard`, beside M
 tables, and a dump of the database carries it along. MySQL and MariaDB have no schemas within a database, and SQLite has
 only the file, so there it is one table, `mlflow_guard_destination`, in the same database: it must live and be restored
 together with the data, and MLflow ignores tables that it does not know.
+
+A registry in a database of its own has the same identity in another table, `registry`: so neither is taken for the
+other, whoever exchanges their names.
 """
 
 from __future__ import annotations
@@ -20,15 +23,15 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from mlflow_guard.answer import Problem, finding
-from mlflow_guard.config import Config
+from mlflow_guard.config import Config, Database
 
 SCHEMA = "mlflow_guard"
-PLAIN_TABLE = "mlflow_guard_destination"
+DESTINATION, REGISTRY = "destination", "registry"
+PLAIN_TABLES = tuple(f"{SCHEMA}_{name}" for name in (DESTINATION, REGISTRY))
 OWNER = sa.text("""
-    SELECT pg_get_userbyid(c.relowner)::text AS owner, current_user::text AS role,
-           pg_has_role(current_user, c.relowner, 'USAGE') AS ours
-    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-    WHERE n.nspname = 'mlflow_guard' AND c.relname = 'destination'""")
+    SELECT pg_get_userbyid(n.nspowner)::text AS owner, current_user::text AS role,
+           pg_has_role(current_user, n.nspowner, 'USAGE') AS ours
+    FROM pg_catalog.pg_namespace n WHERE n.nspname = 'mlflow_guard'""")
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,16 @@ class Record:
     recorded_at: str
 
 
-def table(dialect: str) -> sa.Table:
+def name_in(config: Config, database: Database) -> str:
+    """Which record stands in a database."""
+    return REGISTRY if database is config.registry_apart else DESTINATION
+
+
+def table(dialect: str, name: str) -> sa.Table:
     """The record's table; one row for each schema that holds an MLflow."""
     postgres = dialect == "postgresql"
     return sa.Table(
-        "destination" if postgres else PLAIN_TABLE,
+        name if postgres else f"{SCHEMA}_{name}",
         sa.MetaData(),
         sa.Column("schema_name", sa.String(128), primary_key=True),
         sa.Column("identity", sa.String(64), nullable=False),
@@ -56,22 +64,22 @@ def table(dialect: str) -> sa.Table:
     )
 
 
-def exists(connection: sa.Connection) -> bool:
+def exists(connection: sa.Connection, name: str = DESTINATION) -> bool:
     """Whether the record's table is there; a role without rights sees that too."""
     if connection.dialect.name == "postgresql":
         return bool(
             connection.scalar(
                 sa.text(
                     "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = "
-                    "c.relnamespace"
-                    " WHERE n.nspname = 'mlflow_guard' AND c.relname = 'destination')"
-                )
+                    "c.relnamespace WHERE n.nspname = 'mlflow_guard' AND c.relname = :name)"
+                ),
+                {"name": name},
             )
         )
-    return sa.inspect(connection).has_table(PLAIN_TABLE)
+    return sa.inspect(connection).has_table(f"{SCHEMA}_{name}")
 
 
-def readable(connection: sa.Connection, role: str | None = None) -> bool:
+def readable(connection: sa.Connection, role: str | None = None, name: str = DESTINATION) -> bool:
     """Whether a role may read the record."""
     if connection.dialect.name != "postgresql":
         return True
@@ -81,9 +89,9 @@ def readable(connection: sa.Connection, role: str | None = None) -> bool:
             sa.text(
                 f"SELECT has_schema_privilege({who}, n.oid, 'USAGE') AND has_table_privilege({who}, c.oid, 'SELECT')"
                 " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-                " WHERE n.nspname = 'mlflow_guard' AND c.relname = 'destination'"
+                " WHERE n.nspname = 'mlflow_guard' AND c.relname = :name"
             ),
-            {"role": role} if role else {},
+            {"name": name} | ({"role": role} if role else {}),
         )
     )
 
@@ -102,23 +110,46 @@ def require_own(connection: sa.Connection, argument: str, description: str) -> N
         )
 
 
-def read_record(connection: sa.Connection, schema: str | None, argument: str = "backend_store") -> Record | None:
-    """The record of this schema's destination. `argument` is the part of the configuration that names the database."""
-    if not exists(connection):
+def read_record(connection: sa.Connection, schema: str | None, name: str = DESTINATION) -> Record | None:
+    """The record of this schema's destination; of a registry, that of its deployment."""
+    if not exists(connection, name):
         return None
-    if not readable(connection):
-        raise Problem("rights-missing", argument, "the record of the destination (schema mlflow_guard) may not be read")
-    where = table(connection.dialect.name)
+    if not readable(connection, name=name):
+        if name == REGISTRY:
+            # Somebody else's, in another schema of the database.
+            return None
+        raise Problem(
+            "rights-missing", "backend_store", "the record of the destination (schema mlflow_guard) may not be read"
+        )
+    where = table(connection.dialect.name, name)
     row = connection.execute(sa.select(where).where(where.c.schema_name == (schema or ""))).mappings().first()
     return (
         None if row is None else Record(row["identity"], row["destination"], bool(row["confirmed"]), row["recorded_at"])
     )
 
 
-def write_record(connection: sa.Connection, schema: str | None, record: Record, server_role: str | None) -> None:
+def misplaced(connection: sa.Connection, config: Config, database: Database, schema: str | None) -> list[dict]:
+    """A backend store that is the registry of a deployment, or a registry that is the backend store of one."""
+    if not config.keeps_record(database):
+        return []
+    is_registry = database is config.registry_apart
+    other = DESTINATION if is_registry else REGISTRY
+    if not exists(connection, other) or not readable(connection, name=other):
+        return []
+    record = read_record(connection, schema, other)
+    if record is None:
+        return []
+    what = "the backend store" if is_registry else "the registry"
+    found = f"{database.description} is {what} of a deployment, recorded on {record.recorded_at}"
+    return [finding("schema-other-purpose", f"{database.name}.database", found)]
+
+
+def write_record(
+    connection: sa.Connection, schema: str | None, record: Record, server_role: str | None, name: str = DESTINATION
+) -> None:
     """Make the table where it is missing and put the record."""
     postgres = connection.dialect.name == "postgresql"
-    where = table(connection.dialect.name)
+    where = table(connection.dialect.name, name)
     if postgres and not connection.scalar(
         sa.text("SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = 'mlflow_guard')")
     ):
@@ -127,7 +158,7 @@ def write_record(connection: sa.Connection, schema: str | None, record: Record, 
     if postgres and server_role:
         quoted = connection.dialect.identifier_preparer.quote_identifier(server_role).replace("%", "%%")
         connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA {SCHEMA} TO {quoted}")
-        connection.exec_driver_sql(f"GRANT SELECT ON {SCHEMA}.destination TO {quoted}")
+        connection.exec_driver_sql(f"GRANT SELECT ON {SCHEMA}.{name} TO {quoted}")
     connection.execute(sa.delete(where).where(where.c.schema_name == (schema or "")))
     connection.execute(
         sa.insert(where).values(
@@ -173,8 +204,8 @@ def compare_registry(config: Config, record: Record | None, kept: Record | None)
     if registry is None or kept is None or (record is not None and record.identity == kept.identity):
         return []
     found = (
-        f"{registry.description} has the record of another deployment than {config.backend.description}, made on "
-        f"{kept.recorded_at} for artifacts in {kept.destination}"
+        f"{registry.description} is the registry of another deployment than {config.backend.description}, with "
+        f"artifacts in {kept.destination}, recorded on {kept.recorded_at}"
     )
     return [finding("registry-of-another", f"{registry.name}.database", found)]
 

@@ -97,8 +97,9 @@ def seen_in(connection: sa.Connection, config: Config, database: Database) -> Se
             f"{database.name}.server",
             f"role {facts.settings['role']!r} may not read {some(facts.unreadable)}",
         )
-    if facts.dialect != "postgresql" and fingerprint.PLAIN_TABLE in facts.observed.tables:
-        tables = {name: columns for name, columns in facts.observed.tables.items() if name != fingerprint.PLAIN_TABLE}
+    own = set(fingerprint.PLAIN_TABLES) & set(facts.observed.tables)
+    if facts.dialect != "postgresql" and own:
+        tables = {name: columns for name, columns in facts.observed.tables.items() if name not in own}
         facts.observed = Observed(tables, facts.observed.versions)
     state = schema_state.decide(
         database.kind,
@@ -281,5 +282,7 @@ def inspect(config: Config, database: Database) -> tuple[Seen, list[dict], finge
         ):
             found += _default_experiment(connection, seen)
         if config.keeps_record(database):
-            record = fingerprint.read_record(connection, seen.facts.settings.get("schema"), database.name)
+            schema = seen.facts.settings.get("schema")
+            found += fingerprint.misplaced(connection, config, database, schema)
+            record = fingerprint.read_record(connection, schema, fingerprint.name_in(config, database))
     return seen, found, record

@@ -143,10 +143,10 @@ def artifact_locations(connection: sa.Connection, tables: dict, config: Config) 
     return {"locations": said, "locations_unread": unread}
 
 
-def _record(connection: sa.Connection, schema: str | None) -> dict | None:
+def _record(connection: sa.Connection, schema: str | None, name: str) -> dict | None:
     """The record of a deployment of ours."""
     try:
-        record = fingerprint.read_record(connection, schema)
+        record = fingerprint.read_record(connection, schema, name)
     except Problem as problem:
         return {"unreadable": problem.finding["found"]}
     return vars(record) if record else None
@@ -176,7 +176,10 @@ def _inside(connection: sa.Connection, config: Config, seen: Seen) -> dict:
     found: dict = {"size": None if size is None else int(size)}
     postgres = database.dialect == "postgresql"
     found["clients"] = [dict(row) for row in connection.execute(CLIENTS).mappings()] if postgres else []
-    found["record"] = _record(connection, seen.facts.settings.get("schema")) if config.keeps_record(database) else None
+    found["record"] = None
+    if config.keeps_record(database):
+        name = fingerprint.name_in(config, database)
+        found["record"] = _record(connection, seen.facts.settings.get("schema"), name)
     # Tables of another application may have the same names.
     ours = seen.state.name not in ("empty", "foreign", "other_purpose")
     found["rows"] = rows(connection, [name for name in MAIN_TABLES[database.kind] if name in tables]) if ours else {}

@@ -49,6 +49,8 @@ class Plan:
     fingerprint: str = ""
     # Whether the registry's database, where it is apart, gets the record too.
     record_registry: bool = False
+    # Databases that have no record yet.
+    unrecorded: set[str] = field(default_factory=set)
     not_ours: dict[str, dump.NotOurs] = field(default_factory=dict)
     reencrypt: list[str] = field(default_factory=list)
     # Databases that answered, if only by turning the owner away.
@@ -124,7 +126,8 @@ def _owner_findings(connection: sa.Connection, seen: Seen, config: Config, plan:
         found.append(
             finding("owner-lacks-rights", argument, f"role {settings['role']!r} does not own {some(owner.not_owned)}")
         )
-    if config.keeps_record(database) and not owner.may_create_schema and not fingerprint.exists(connection):
+    record = fingerprint.name_in(config, database)
+    if config.keeps_record(database) and not owner.may_create_schema and not fingerprint.exists(connection, record):
         found.append(
             finding(
                 "owner-lacks-rights",
@@ -147,8 +150,8 @@ def _owner_findings(connection: sa.Connection, seen: Seen, config: Config, plan:
                     )
                 )
             unfit = not granted.complete or granted.too_much or changes
-            if fingerprint.exists(connection) and config.keeps_record(database):
-                unfit = unfit or not fingerprint.readable(connection, server)
+            if config.keeps_record(database) and fingerprint.exists(connection, record):
+                unfit = unfit or not fingerprint.readable(connection, server, record)
             if unfit and (changes or seen.state.name == AT_HEAD):
                 if owner.not_owned:
                     found.append(
@@ -247,12 +250,12 @@ def _plan_registry(
     registry = config.registry_apart
     if registry is None or registry.name not in records:
         return
-    kept = records[registry.name]
-    of_another = fingerprint.compare_registry(config, plan.record or records.get(config.backend.name), kept)
-    if not options.adopt:
-        for each in of_another:
-            answer.add(each)
-    plan.record_registry = (kept is None or bool(of_another)) and (options.mode != "refuse" or options.adopt)
+    kept, ours = records[registry.name], plan.record or records.get(config.backend.name)
+    for each in fingerprint.compare_registry(config, ours, kept):
+        answer.add(each)
+    if options.mode != "refuse" or options.adopt:
+        # What was begun is brought to its end, and what was moved is moved here too.
+        plan.record_registry = kept is None or not kept.confirmed or plan.record is not None
 
 
 def _plan_database(
@@ -280,14 +283,18 @@ def _plan_database(
             _look_at_secrets(connection, config, database, options, plan, answer)
         if config.keeps_record(database):
             fingerprint.require_own(connection, f"{database.name}.owner", database.description)
-            record = fingerprint.read_record(connection, seen.facts.settings.get("schema"), database.name)
+            schema = seen.facts.settings.get("schema")
+            for each in fingerprint.misplaced(connection, config, database, schema):
+                answer.add(each)
+            record = fingerprint.read_record(connection, schema, fingerprint.name_in(config, database))
     is_mlflow = seen.state.name in (AT_HEAD, OLDER)
     if record is None and options.only_recorded and config.keeps_record(database) and is_mlflow:
         found = (
             f"{database.description} holds an MLflow at revision {seen.state.revision} that no deployment has recorded"
         )
         answer.add(finding("database-unrecorded", f"{database.name}.database", found))
-    if record is not None and seen.state.name == EMPTY:
+    # One that is not confirmed is of an initialisation that did not come to its end.
+    if record is not None and record.confirmed and seen.state.name == EMPTY:
         found = f"{database.description} is empty, but has the record of a deployment made on {record.recorded_at}"
         answer.add(finding("schema-emptied", f"{database.name}.database", found))
     if options.mode == "refuse" and database.name in plan.grant:
@@ -341,6 +348,8 @@ def make_plan(config: Config, options: Options, answer: Answer) -> Plan:
     for database in config.databases:
         try:
             records[database.name] = _plan_database(config, database, options, plan, answer)
+            if records[database.name] is None:
+                plan.unrecorded.add(database.name)
             plan.reached.append(database.name)
         except Problem as problem:
             answer.add(problem.finding)

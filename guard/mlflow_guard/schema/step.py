@@ -48,40 +48,79 @@ def _reencrypt(config: Config, plan: Plan) -> None:
         say(f"stored secrets in {database.description} were encrypted anew")
 
 
-def _keep(database: Database, record: fingerprint.Record) -> None:
+def _keep(config: Config, database: Database, record: fingerprint.Record) -> None:
+    name = fingerprint.name_in(config, database)
     with opened(database, owner_of(database), read_only=False) as connection, connection.begin():
         schema = connection.scalar(sa.text("SELECT current_schema()")) if database.dialect == "postgresql" else None
-        fingerprint.write_record(connection, schema, record, separate_server(database))
+        fingerprint.write_record(connection, schema, record, separate_server(database), name)
+
+
+def _kept(config: Config, plan: Plan) -> fingerprint.Record | None:
+    """What the backend store remembers now."""
+    with opened(config.backend, owner_of(config.backend)) as connection:
+        return fingerprint.read_record(connection, plan.seen[config.backend.name].facts.settings.get("schema"))
+
+
+def _begin(config: Config, plan: Plan, database: Database) -> None:
+    """A database that has no record gets one, not confirmed yet, so that the next run knows it if this one is killed.
+
+    The backend store's is there before the others', which have its identity.
+    """
+    if database.name not in plan.unrecorded:
+        return
+    record = None
+    if database is config.backend:
+        record = plan.record
+    elif database is config.registry_apart and plan.record_registry:
+        record = _kept(config, plan)
+    if record:
+        _keep(config, database, replace(record, destination=config.artifacts.destination, confirmed=False))
+        plan.unrecorded.discard(database.name)
 
 
 def _record_destination(config: Config, plan: Plan) -> fingerprint.Record | None:
     """The database remembers, the destination is marked, the mark is confirmed: it can be resumed anywhere."""
-    backend = config.backend
     if not plan.record:
-        with opened(backend, owner_of(backend)) as connection:
-            record = fingerprint.read_record(connection, plan.seen[backend.name].facts.settings.get("schema"))
-        if record and backend.name in plan.grant:
-            _keep(backend, record)
+        record = _kept(config, plan)
+        if record and config.backend.name in plan.grant:
+            _keep(config, config.backend, record)
         return record
-    record = fingerprint.Record(plan.record.identity, config.artifacts.destination, False, plan.record.recorded_at)
-    _keep(backend, record)
+    record = replace(plan.record, destination=config.artifacts.destination, confirmed=False)
+    _keep(config, config.backend, record)
     destination = store.open_destination(config.artifacts)
     if destination is not None and plan.fingerprint != "confirm":
         destination.write_marker(fingerprint.marker_for(config, record))
     record = replace(record, confirmed=True)
-    _keep(backend, record)
+    _keep(config, config.backend, record)
     return record
 
 
 def _record(config: Config, plan: Plan) -> None:
-    """What all databases of the deployment remember. The backend store's is first: the others have its identity."""
+    """What all databases of the deployment remember."""
     registry = config.registry_apart
-    keep_registry = registry is not None and (plan.record_registry or registry.name in plan.grant)
-    if not (plan.record or config.backend.name in plan.grant or keep_registry):
+    of_registry = registry is not None and (plan.record_registry or registry.name in plan.grant)
+    if not (plan.record or config.backend.name in plan.grant or of_registry):
         return
     record = _record_destination(config, plan)
-    if record and keep_registry:
-        _keep(registry, record)
+    if record and of_registry:
+        _keep(config, registry, record)
+
+
+def _migrate(config: Config, plan: Plan, options: Options, dumps: dict[str, str], database: Database) -> None:
+    if database.name in plan.initialize:
+        # Nothing is in it, so nothing of others gets a record by a failure.
+        _begin(config, plan, database)
+    try:
+        migrate(
+            database,
+            owner_of(database),
+            "upgrade" if database.name in plan.upgrade else "initialization",
+            options.blocked_seconds,
+        )
+    except Problem as problem:
+        if database.name in dumps:
+            problem.finding["dump"] = dumps[database.name]
+        raise
 
 
 def apply(config: Config, plan: Plan, options: Options, answer: Answer, checks: list[Callable[[], None]]) -> None:
@@ -98,22 +137,13 @@ def apply(config: Config, plan: Plan, options: Options, answer: Answer, checks: 
         say(f"{seen.database.description} was dumped to {dumps[name]}")
     if dumps:
         answer.facts["dumps"] = dumps
-    for name in [each.name for each in config.databases if each.name in plan.initialize + plan.upgrade]:
-        database = plan.seen[name].database
-        for check in checks:
-            check()
-        answer.changed = True
-        try:
-            migrate(
-                database,
-                owner_of(database),
-                "upgrade" if name in plan.upgrade else "initialization",
-                options.blocked_seconds,
-            )
-        except Problem as problem:
-            if name in dumps:
-                problem.finding["dump"] = dumps[name]
-            raise
+    for database in config.databases:
+        if database.name in plan.initialize + plan.upgrade:
+            for check in checks:
+                check()
+            answer.changed = True
+            _migrate(config, plan, options, dumps, database)
+        _begin(config, plan, database)
     if plan.grant or plan.fingerprint or plan.reencrypt or plan.record_registry:
         answer.changed = True
     _grant(config, plan)

@@ -72,8 +72,10 @@ def look_at_all(config: Config, answer: Answer) -> dict:
                         ):
                             answer.add(each)
                     if config.keeps_record(database) and seen.state.name == AT_HEAD:
-                        schema = seen.facts.settings.get("schema")
-                        records[database.name] = fingerprint.read_record(connection, schema, database.name)
+                        schema, name = seen.facts.settings.get("schema"), fingerprint.name_in(config, database)
+                        records[database.name] = fingerprint.read_record(connection, schema, name)
+                        for each in fingerprint.misplaced(connection, config, database, schema):
+                            answer.add(each)
             found["revisions"][database.name] = seen.state.revision
             reason = state_finding(seen)
             if reason:

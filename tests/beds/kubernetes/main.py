@@ -65,16 +65,23 @@ def _check(given: argparse.Namespace) -> int:
         print("A bed can be here, with minikube's release and upstream's images.")
         return 0
     checks.distribution()
-    go_programs.check(go_programs.PROGRAMS.values())
+    # Whoever is compiling them already needs room and memory for that, which is there again when they are done.
+    with _alone():
+        _toolchain()
     print("A bed can be here, from programs that are built.")
     return 0
+
+
+def _toolchain() -> go_programs.Go:
+    """Refused where what a cluster is made of is not there and cannot be built."""
+    return go_programs.check(go_programs.PROGRAMS[name] for name in go_programs.OF_KUBERNETES)
 
 
 def _remaining(given: argparse.Namespace) -> int:
     if checks.upstream_answers():
         print(0)
         return 0
-    go = go_programs.check(go_programs.PROGRAMS.values())
+    go = go_programs.toolchain(go_programs.CACHE)
     programs = parts(version_of(given.version), minikube_files(go)).programs
     lacking = [name for name in go_programs.OF_KUBERNETES if not go_programs.is_built(programs[name], go)]
     print(sum(MINUTES.get(name, 1) for name in lacking))
@@ -112,7 +119,7 @@ def _up(given: argparse.Namespace) -> int:
 def _programs(version: str, is_idle: bool = False) -> tuple[Parts, dict[str, Path], Path]:
     """The parts of a release, the folder of each program, and that of minikube's files."""
     checks.distribution()
-    go = go_programs.check(go_programs.PROGRAMS.values())
+    go = _toolchain()
     files = minikube_files(go)
     wanted = parts(version, files)
     programs = [wanted.programs[name] for name in go_programs.OF_KUBERNETES]

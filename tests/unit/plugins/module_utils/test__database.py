@@ -253,7 +253,11 @@ EXPLAINED = {
     ),
     "another's registry": (
         finding("registry-of-another", "registry_store.database"),
-        "database_registry_name: something; correct it, or take the registry over",
+        "database_registry_name: something; correct it; if that deployment is gone for good, remove its record there",
+    ),
+    "exchanged names": (
+        finding("schema-other-purpose", "registry_store.database"),
+        "database_registry_name: something; correct it, and see that database_name and database_registry_name are not",
     ),
     "a registry that is something else": (
         finding("schema-half-migrated", "registry_store.database"),
