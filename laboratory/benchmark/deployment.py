@@ -31,11 +31,13 @@ def _reasons(document: dict) -> list[str]:
 class Deployment:
     """Its name is one that no user's deployment has, so nothing of theirs is ever touched."""
 
-    def __init__(self, playbook: str, port: int, prefix: str = "benchmark", inventory: Path = THIS_HOST) -> None:
+    def __init__(
+        self, playbook: str, port: int, prefix: str = "benchmark", inventory: Path = THIS_HOST, name: str = ""
+    ) -> None:
         self.inventory = inventory
         self.playbook = playbook
         self.port = port
-        self.name = f"{prefix}-{playbook}"
+        self.name = f"{prefix}-{name or playbook}"
         self.variables: dict[str, object] = {}
         self.home = Path("~/.local/share/mlops.mlflow").expanduser() / self.name
         self.secrets = Path("~/.config/mlops.mlflow/localhost").expanduser() / self.name

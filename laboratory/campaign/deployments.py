@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import yaml
@@ -16,19 +16,31 @@ from tests.runner import docker
 from tests.runner.commands import ROOT
 
 COMPOSE, KUBERNETES = "compose", "kubernetes"
+# Beside SeaweedFS, which a deployment has without a word.
+OTHER_STORES = ("minio",)
 # The role by which a playbook deploys says where to.
 ROLES = {"mlops.mlflow.deployment": COMPOSE, "mlops.mlflow.kubernetes": KUBERNETES}
+NOT_ASKED = "not asked for"
 # As minikube signs the contexts that it makes.
 MINIKUBE = "minikube.sigs.k8s.io"
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A deployment: the name of its playbook, where it deploys to, and its components."""
+    """A deployment: its name, where it deploys to, its components, and what its playbook is told.
+
+    Its name is that of its playbook, but for one that is told something.
+    """
 
     name: str
     platform: str
     components: tuple[str, ...] = ()
+    variables: Mapping[str, object] = field(default_factory=dict)
+    of: str = ""
+
+    @property
+    def playbook(self) -> str:
+        return self.of or self.name
 
     @property
     def mounts_nfs(self) -> bool:
@@ -78,9 +90,20 @@ def read(path: Path) -> Candidate | None:
     return None
 
 
+def on_another_store(candidate: Candidate) -> list[Candidate]:
+    """The same deployment on each store that it does not have by itself."""
+    if "object_store" not in candidate.components:
+        return []
+    return [
+        replace(candidate, name=f"{candidate.name}-{store}", variables={"object_store": store}, of=candidate.name)
+        for store in OTHER_STORES
+    ]
+
+
 def discover(folder: Path = ROOT / "playbooks") -> list[Candidate]:
     """All of the checkout, the simple ones first."""
     found = [candidate for path in folder.glob("*.yml") if (candidate := read(path))]
+    found += [other for candidate in found for other in on_another_store(candidate)]
     return sorted(found, key=lambda each: (each.platform != COMPOSE, len(each.components), each.name))
 
 
@@ -114,13 +137,15 @@ def choose(
     chosen, skipped = [], []
     for candidate in candidates:
         if asked and candidate.name not in asked:
-            skipped.append(Skipped(candidate.name, "not asked for"))
+            skipped.append(Skipped(candidate.name, NOT_ASKED))
+        elif not asked and candidate.of:
+            skipped.append(Skipped(candidate.name, f"name it in --deployments to see it beside {candidate.of}"))
         elif reason := obstacle(candidate, machine, extra):
             skipped.append(Skipped(candidate.name, reason))
         else:
             chosen.append(candidate)
     if not chosen:
-        reasons = "; ".join(f"{each.name}: {each.reason}" for each in skipped if each.reason != "not asked for")
+        reasons = "; ".join(f"{each.name}: {each.reason}" for each in skipped if each.reason != NOT_ASKED)
         raise StepFailed(f"This machine can run none of them: {reasons}.")
     return chosen, skipped
 

@@ -30,9 +30,9 @@ def interrupt(*_unused: object) -> None:
     raise KeyboardInterrupt
 
 
-def deployment_of(name: str, given: argparse.Namespace) -> Deployment:
-    deployment = Deployment(name, given.port, given.prefix)
-    deployment.variables = dict(given.extra_vars)
+def deployment_of(candidate: Candidate, given: argparse.Namespace) -> Deployment:
+    deployment = Deployment(candidate.playbook, given.port, given.prefix, name=candidate.name)
+    deployment.variables = {**given.extra_vars, **candidate.variables}
     return deployment
 
 
@@ -52,15 +52,14 @@ def _candidates(state: State) -> dict[str, Candidate]:
 def begin(given: argparse.Namespace) -> State:
     """A new campaign, after everything that could be refused was looked at."""
     chosen, skipped = _chosen(given)
-    names = [each.name for each in chosen]
     if any(each.platform == COMPOSE for each in chosen):
         check_port(given.port)
-    for name in names:
-        check_name(deployment_of(name, given))
+    for each in chosen:
+        check_name(deployment_of(each, given))
     return State.begin(
         given.output or Path(f"campaign-{time.strftime('%Y%m%d-%H%M%S')}"),
         arguments=options.kept(given),
-        deployments=names,
+        deployments=[each.name for each in chosen],
         skipped=[asdict(each) for each in skipped],
         machine=facts.machine_facts(),
         versions=facts.versions(),
@@ -75,7 +74,7 @@ def resume(given: argparse.Namespace) -> tuple[State, argparse.Namespace]:
     given = options.resumed(given, state.document["arguments"])
     candidates = _candidates(state)
     for name in state.document["deployments"]:
-        deployment_of(name, given).clean()
+        deployment_of(candidates[name], given).clean()
     pending = [name for name, _repetition in state.pending()]
     if pending:
         if any(candidates[name].platform == COMPOSE for name in pending):
@@ -103,7 +102,7 @@ def carry_out(state: State, given: argparse.Namespace) -> None:
         while pending:
             name, repetition = pending[0]
             progress.where = f"{total - len(pending) + 1} of {total}, {name}, repetition {repetition}"
-            deployment = deployment_of(name, given)
+            deployment = deployment_of(candidates[name], given)
             record = state.begin_cycle(name, repetition)
             folder = state.folder / "records" / f"{name}-{repetition}-{time.strftime('%H%M%S')}"
             cycle = Cycle(given, candidates[name], deployment, folder, record, progress.say)
@@ -147,9 +146,9 @@ def finish(state: State, given: argparse.Namespace) -> int:
 def show_list(given: argparse.Namespace) -> int:
     chosen, skipped = _chosen(given)
     for each in chosen:
-        print(f"{each.name:<14} runs: {', '.join(each.components)}")
+        print(f"{each.name:<15} runs: {', '.join(each.components)}")
     for each in skipped:
-        print(f"{each.name:<14} does not: {each.reason}")
+        print(f"{each.name:<15} does not: {each.reason}")
     return OK
 
 

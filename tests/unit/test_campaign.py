@@ -50,7 +50,7 @@ K8S = Candidate("k8s", KUBERNETES, ("postgres", "object_store", "mlflow_server")
 
 
 def test_the_deployments_of_the_checkout_are_found() -> None:
-    found = [each.name for each in discover()]
+    found = [each.name for each in discover() if not each.of]
     assert found[:3] == ["local", "single-az", "multi-az"]
     assert not {"verify", "destroy", "campaign", "resilience", "minikube", "single_az"} & set(found)
 
@@ -103,6 +103,33 @@ def test_what_is_asked_for_is_chosen() -> None:
     chosen, skipped = choose([LOCAL, NFS], ["multi-az-nfs"], ALL, {})
     assert chosen == [NFS]
     assert [(each.name, each.reason) for each in skipped] == [("local", "not asked for")]
+
+
+def test_each_deployment_on_s3_can_be_seen_on_the_other_store() -> None:
+    found = {each.name: each for each in discover()}
+    minio = found["single-az-minio"]
+    assert (minio.playbook, dict(minio.variables)) == ("single-az", {"object_store": "minio"})
+    assert minio.components == found["single-az"].components
+    assert {"multi-az-minio", "k8s-minio"} <= set(found)
+    assert not {"local-minio", "multi-az-nfs-minio"} & set(found)
+
+
+def test_the_other_store_is_measured_when_it_is_asked_for() -> None:
+    candidates = [each for each in discover() if each.playbook == "single-az"]
+    chosen, skipped = choose(candidates, [], ALL, {})
+    assert [each.name for each in chosen] == ["single-az"]
+    assert "name it in --deployments" in skipped[0].reason
+    chosen, skipped = choose(candidates, ["single-az", "single-az-minio"], ALL, {})
+    assert [each.name for each in chosen] == ["single-az", "single-az-minio"]
+    assert skipped == []
+
+
+def test_a_deployment_on_the_other_store_has_a_name_and_a_store_of_its_own() -> None:
+    given = options.parse(["--extra-vars", "object_store=seaweedfs"])
+    candidate = next(each for each in discover() if each.name == "single-az-minio")
+    deployment = main.deployment_of(candidate, given)
+    assert (deployment.name, deployment.playbook) == ("campaign-single-az-minio", "single-az")
+    assert deployment.variables == {"object_store": "minio"}
 
 
 @pytest.mark.parametrize(
