@@ -55,12 +55,12 @@ def run(config: Config, answer: Answer, *, skip_store: bool = False) -> None:
     if not skip_store:
         beside.start()
     known_code.tell(answer)
-    record, compared, of_registry = None, False, None
+    kept, compared = dict.fromkeys(("backend_store", "registry_store"), fingerprint.NOTHING), False
     answer.facts["databases"] = {}
     answer.facts["locations"] = []
     for database in config.databases:
         try:
-            seen, findings, kept = inspect(config, database)
+            seen, findings, kept[database.name] = inspect(config, database)
             answer.facts["databases"][database.name] = seen.document()
             for each in findings:
                 answer.add(each)
@@ -73,14 +73,12 @@ def run(config: Config, answer: Answer, *, skip_store: bool = False) -> None:
                 answer.facts["locations"] += [
                     {"column": each.column, "prefix": each.prefix, "count": each.count} for each in found
                 ]
-            if database is config.backend and seen.state.name == AT_HEAD:
-                record, compared = kept, True
-            elif database is config.registry_apart:
-                of_registry = kept
+            compared = compared or (database is config.backend and seen.state.name == AT_HEAD)
         except Problem as problem:
             answer.add(problem.finding)
+    record = kept["backend_store"].own
     if compared:
-        for each in fingerprint.compare_registry(config, record, of_registry):
+        for each in fingerprint.compare_databases(config, kept["backend_store"], kept["registry_store"]):
             answer.add(each)
     if not skip_store:
         beside.join()

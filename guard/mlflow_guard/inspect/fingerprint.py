@@ -49,6 +49,17 @@ def name_in(config: Config, database: Database) -> str:
     return REGISTRY if database is config.registry_apart else DESTINATION
 
 
+@dataclass(frozen=True)
+class Kept:
+    """The records in a database: the one that it is to have, and the one that it would have as the other kind."""
+
+    own: Record | None = None
+    other: Record | None = None
+
+
+NOTHING = Kept()
+
+
 def table(dialect: str, name: str) -> sa.Table:
     """The record's table; one row for each schema that holds an MLflow."""
     postgres = dialect == "postgresql"
@@ -128,20 +139,13 @@ def read_record(connection: sa.Connection, schema: str | None, name: str = DESTI
     )
 
 
-def misplaced(connection: sa.Connection, config: Config, database: Database, schema: str | None) -> list[dict]:
-    """A backend store that is the registry of a deployment, or a registry that is the backend store of one."""
-    if not config.keeps_record(database):
-        return []
-    is_registry = database is config.registry_apart
-    other = DESTINATION if is_registry else REGISTRY
-    if not exists(connection, other) or not readable(connection, name=other):
-        return []
-    record = read_record(connection, schema, other)
-    if record is None:
-        return []
-    what = "the backend store" if is_registry else "the registry"
-    found = f"{database.description} is {what} of a deployment, recorded on {record.recorded_at}"
-    return [finding("schema-other-purpose", f"{database.name}.database", found)]
+def read_kept(connection: sa.Connection, config: Config, database: Database, schema: str | None) -> Kept:
+    """The records in one of the databases that are to have one."""
+    name = name_in(config, database)
+    other = DESTINATION if name == REGISTRY else REGISTRY
+    # What cannot be read is somebody else's, in another schema of the database.
+    there = exists(connection, other) and readable(connection, name=other)
+    return Kept(read_record(connection, schema, name), read_record(connection, schema, other) if there else None)
 
 
 def write_record(
@@ -195,19 +199,29 @@ def _named(marker: dict) -> str:
     return f"{marker.get('deployment', 'unknown')!r}, written {marker.get('written_at', 'at an unknown time')}"
 
 
-def compare_registry(config: Config, record: Record | None, kept: Record | None) -> list[dict]:
-    """Whether the registry's database, where it is apart, is of the same deployment as the backend store's.
+def compare_databases(config: Config, backend: Kept, registry: Kept) -> list[dict]:
+    """Whether the backend store is one, and the registry, where it is apart, is that of the same deployment.
 
-    One without a record is no fault: it is made at the next schema step.
+    A registry without a record is no fault: it is made at the next schema step. Both records in the same database, with
+    the same identity, are of one that both stores name in different words.
     """
-    registry = config.registry_apart
-    if registry is None or kept is None or (record is not None and record.identity == kept.identity):
-        return []
-    found = (
-        f"{registry.description} is the registry of another deployment than {config.backend.description}, with "
-        f"artifacts in {kept.destination}, recorded on {kept.recorded_at}"
-    )
-    return [finding("registry-of-another", f"{registry.name}.database", found)]
+    found = []
+    ours = backend.own.identity if backend.own else ""
+    for database, record, what in (
+        (config.backend, backend.other, "the registry"),
+        (config.registry_apart, registry.other, "the backend store"),
+    ):
+        if database is not None and record is not None and record.identity != ours:
+            said = f"{database.description} is {what} of a deployment, recorded on {record.recorded_at}"
+            found.append(finding("schema-other-purpose", f"{database.name}.database", said))
+    if config.registry_apart is not None and registry.own is not None and registry.own.identity != ours:
+        said = (
+            f"{config.registry_apart.description} is the registry of another deployment than "
+            f"{config.backend.description}, with artifacts in {registry.own.destination}, recorded on "
+            f"{registry.own.recorded_at}"
+        )
+        found.append(finding("registry-of-another", f"{config.registry_apart.name}.database", said))
+    return found
 
 
 def compare(config: Config, record: Record | None, marker: dict | None, *, has_marker: bool = True) -> list[dict]:

@@ -256,13 +256,13 @@ def _default_experiment(connection: sa.Connection, seen: Seen) -> list[dict]:
     return [finding("default-experiment", f"{seen.database.name}.database", f"experiment 0 is {stage or 'missing'}")]
 
 
-def inspect(config: Config, database: Database) -> tuple[Seen, list[dict], fingerprint.Record | None]:
-    """All that the check says about a database, as the server's role sees it; and the record of the destination."""
+def inspect(config: Config, database: Database) -> tuple[Seen, list[dict], fingerprint.Kept]:
+    """All that the check says about a database, as the server's role sees it; and the records in it."""
     login = database.server
     if _not_made_yet(database):
         seen = look(config, database, login)
-        return seen, [state_finding(seen)], None
-    record = None
+        return seen, [state_finding(seen)], fingerprint.NOTHING
+    kept = fingerprint.NOTHING
     with opened(database, login) as connection:
         seen = seen_in(connection, config, database)
         reason = state_finding(seen)
@@ -282,7 +282,5 @@ def inspect(config: Config, database: Database) -> tuple[Seen, list[dict], finge
         ):
             found += _default_experiment(connection, seen)
         if config.keeps_record(database):
-            schema = seen.facts.settings.get("schema")
-            found += fingerprint.misplaced(connection, config, database, schema)
-            record = fingerprint.read_record(connection, schema, fingerprint.name_in(config, database))
-    return seen, found, record
+            kept = fingerprint.read_kept(connection, config, database, seen.facts.settings.get("schema"))
+    return seen, found, kept

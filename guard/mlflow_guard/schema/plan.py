@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import sqlalchemy as sa
 
@@ -244,25 +244,24 @@ def _plan_fingerprint(
 
 
 def _plan_registry(
-    config: Config, records: dict[str, fingerprint.Record | None], plan: Plan, options: Options, answer: Answer
+    config: Config, kept: dict[str, fingerprint.Kept], plan: Plan, options: Options, answer: Answer
 ) -> None:
-    """Whether the registry's database, where it is apart, is of this deployment, or is to become so."""
-    registry = config.registry_apart
-    if registry is None or registry.name not in records:
-        return
-    kept, ours = records[registry.name], plan.record or records.get(config.backend.name)
-    for each in fingerprint.compare_registry(config, ours, kept):
+    """Whether each database is what it is named as, and the registry of this deployment or is to become so."""
+    backend = kept[config.backend.name]
+    registry = kept.get(config.registry_apart.name) if config.registry_apart else None
+    ours = replace(backend, own=plan.record or backend.own)
+    for each in fingerprint.compare_databases(config, ours, registry or fingerprint.NOTHING):
         answer.add(each)
-    if options.mode != "refuse" or options.adopt:
+    if registry and (options.mode != "refuse" or options.adopt):
         # What was begun is brought to its end, and what was moved is moved here too.
-        plan.record_registry = kept is None or not kept.confirmed or plan.record is not None
+        plan.record_registry = not registry.own or not registry.own.confirmed or plan.record is not None
 
 
 def _plan_database(
     config: Config, database: Database, options: Options, plan: Plan, answer: Answer
-) -> fingerprint.Record | None:
-    """Look at one database and decide; its record of the deployment is given back."""
-    owner, record = owner_of(database), None
+) -> fingerprint.Kept:
+    """Look at one database and decide; the records in it are given back."""
+    owner, kept = owner_of(database), fingerprint.NOTHING
     seen = look(config, database, owner)
     plan.seen[database.name] = seen
     _decide_one(seen, options, plan, answer)
@@ -271,7 +270,7 @@ def _plan_database(
         answer.add(each)
     if not seen.facts.settings:
         # SQLite's file is not there yet.
-        return None
+        return kept
     with opened(database, owner) as connection:
         if database.dialect == "postgresql":
             for each in pooler.findings(connection, database, owner, seen.facts.settings):
@@ -283,10 +282,8 @@ def _plan_database(
             _look_at_secrets(connection, config, database, options, plan, answer)
         if config.keeps_record(database):
             fingerprint.require_own(connection, f"{database.name}.owner", database.description)
-            schema = seen.facts.settings.get("schema")
-            for each in fingerprint.misplaced(connection, config, database, schema):
-                answer.add(each)
-            record = fingerprint.read_record(connection, schema, fingerprint.name_in(config, database))
+            kept = fingerprint.read_kept(connection, config, database, seen.facts.settings.get("schema"))
+    record = kept.own
     is_mlflow = seen.state.name in (AT_HEAD, OLDER)
     if record is None and options.only_recorded and config.keeps_record(database) and is_mlflow:
         found = (
@@ -300,7 +297,7 @@ def _plan_database(
     if options.mode == "refuse" and database.name in plan.grant:
         found = f"role {database.server.username!r} has not just the rights that it needs"
         answer.add(finding("rights-missing", f"{database.name}.server", found))
-    return record
+    return kept
 
 
 def _look_at_secrets(
@@ -344,11 +341,11 @@ def look_as_servers(config: Config, plan: Plan, answer: Answer) -> None:
 def make_plan(config: Config, options: Options, answer: Answer) -> Plan:
     """Look at everything, and say what would be done. All errors are collected in the answer."""
     plan = Plan()
-    records = {}
+    kept = {}
     for database in config.databases:
         try:
-            records[database.name] = _plan_database(config, database, options, plan, answer)
-            if records[database.name] is None:
+            kept[database.name] = _plan_database(config, database, options, plan, answer)
+            if kept[database.name].own is None:
                 plan.unrecorded.add(database.name)
             plan.reached.append(database.name)
         except Problem as problem:
@@ -358,8 +355,10 @@ def make_plan(config: Config, options: Options, answer: Answer) -> Plan:
     try:
         # Without a look at the backend store nothing can be said about its record.
         if config.backend.name in plan.seen:
-            _plan_fingerprint(config, records.get(config.backend.name), plan, options, answer)
-            _plan_registry(config, records, plan, options, answer)
+            backend = kept.get(config.backend.name, fingerprint.NOTHING)
+            _plan_fingerprint(config, backend.own, plan, options, answer)
+        if config.backend.name in kept:
+            _plan_registry(config, kept, plan, options, answer)
         if plan.upgrade and not options.skip_dump and not answer.errors:
             for name in plan.upgrade:
                 dump.require(plan.seen[name], config.schema_dumps)

@@ -54,7 +54,7 @@ def end_on_signal() -> None:
 
 def look_at_all(config: Config, answer: Answer) -> dict:
     """One try: databases, the server's rights, the destination and its marker. Returns what the server starts on."""
-    records, at_head = {}, True
+    kept, at_head = dict.fromkeys(("backend_store", "registry_store"), fingerprint.NOTHING), True
     found: dict = {"revisions": {}, "marker": None}
     for database in config.databases:
         try:
@@ -72,10 +72,8 @@ def look_at_all(config: Config, answer: Answer) -> dict:
                         ):
                             answer.add(each)
                     if config.keeps_record(database) and seen.state.name == AT_HEAD:
-                        schema, name = seen.facts.settings.get("schema"), fingerprint.name_in(config, database)
-                        records[database.name] = fingerprint.read_record(connection, schema, name)
-                        for each in fingerprint.misplaced(connection, config, database, schema):
-                            answer.add(each)
+                        schema = seen.facts.settings.get("schema")
+                        kept[database.name] = fingerprint.read_kept(connection, config, database, schema)
             found["revisions"][database.name] = seen.state.revision
             reason = state_finding(seen)
             if reason:
@@ -96,9 +94,10 @@ def look_at_all(config: Config, answer: Answer) -> dict:
             marker = destination.read_marker()
             found["marker"] = marker["identity"] if marker else None
         if at_head:
-            record = records.get(config.backend.name)
-            of_registry = fingerprint.compare_registry(config, record, records.get("registry_store"))
-            for each in of_registry + fingerprint.compare(config, record, marker, has_marker=destination is not None):
+            backend, has_marker = kept["backend_store"], destination is not None
+            for each in fingerprint.compare_databases(config, backend, kept["registry_store"]):
+                answer.add(each)
+            for each in fingerprint.compare(config, backend.own, marker, has_marker=has_marker):
                 answer.add(each)
     except Problem as problem:
         answer.add(problem.finding)
