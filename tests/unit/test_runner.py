@@ -92,10 +92,10 @@ def test_an_engine_that_tells_nothing_of_its_parts_is_no_fault() -> None:
     [
         (0, 24 * 3600, True),
         (20, 0, True),
-        (20, 65 * 60, True),
-        (20, 66 * 60, False),
-        (45, 40 * 60, True),
-        (45, 41 * 60, False),
+        (20, 67 * 60, True),
+        (20, 68 * 60, False),
+        (45, 42 * 60, True),
+        (45, 43 * 60, False),
         (100, 0, False),
     ],
 )
