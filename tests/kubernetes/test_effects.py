@@ -39,7 +39,7 @@ while not all(map(is_open, waited_for)) and time.monotonic() < end:
     time.sleep(0.5)
 print(json.dumps({place.split(".")[0]: is_open(place) for place in waited_for + sys.argv[2:]}))
 """
-CONNECT_SECONDS, POD_SECONDS = 180, 300
+CONNECT_SECONDS, POD_SECONDS, LOG_SECONDS = 180, 300, 30
 # Open to every pod, whatever else is closed to it.
 NAMES = "kube-dns.kube-system.svc.cluster.local:53"
 RESTRICTED = {
@@ -96,8 +96,10 @@ def probe(api, namespace: str, image: str, opened: list[str], others: list[str],
         ended = ("Succeeded", "Failed")
         done = until(POD_SECONDS, lambda: core.read_namespaced_pod(name, namespace).status.phase in ended)
         assert done, f"the pod {name} did not run"
-        log = core.read_namespaced_pod_log(name, namespace)
-        return json.loads(log.splitlines()[-1])
+        # A cluster may have nothing of it at the moment when it ends.
+        lines = until(LOG_SECONDS, lambda: core.read_namespaced_pod_log(name, namespace).splitlines())
+        assert lines, f"the pod {name} said nothing: {core.read_namespaced_pod(name, namespace).status}"
+        return json.loads(lines[-1])
     finally:
         core.delete_namespaced_pod(name, namespace, grace_period_seconds=0)
 
