@@ -58,7 +58,10 @@ def use(containers: list[Container], pss: bool = True) -> dict[str, Use]:
         found: dict[str, Use] = {}
         for each, stats in zip(containers, _stats(engine, containers), strict=True):
             if "usage" not in stats.get("memory_stats", {}):
-                raise StepFailed(f"The service {each.service} does not run, so its memory cannot be measured.")
+                raise StepFailed(
+                    f"The Docker engine tells nothing of the memory of {each.service}: it does not run, or the engine "
+                    "is older than the control groups of this kernel."
+                )
             own = Use(
                 memory_in_use(stats),
                 _pss(each) if pss else None,
