@@ -583,6 +583,18 @@ def test_a_second_deployment_with_another_owner_is_refused(ready, cluster):
         cluster.execute("DROP ROLE other_owner")
 
 
+def test_the_record_counts_and_not_the_schema_that_it_is_in(ready, cluster):
+    """As after a dump that an administrator restored, who then gave the tables away."""
+    cluster.execute(
+        f"ALTER SCHEMA mlflow_guard OWNER TO {cluster.server.superuser}",
+        f"GRANT USAGE ON SCHEMA mlflow_guard TO {OWNER}, {SERVER}",
+        database=ready.database,
+    )
+    answer = ready.run("schema", "--mode", "initialize")
+    assert (answer.code, answer.errors()) == (0, set()), answer.document
+    assert ready.run("check").errors() == set()
+
+
 def test_one_database_in_different_words_is_locked_once(deploy):
     """A backend store and a registry that name the same database must not wait for each other."""
     deployment = deploy()

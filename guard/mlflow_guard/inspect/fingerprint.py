@@ -29,9 +29,10 @@ SCHEMA = "mlflow_guard"
 DESTINATION, REGISTRY = "destination", "registry"
 PLAIN_TABLES = tuple(f"{SCHEMA}_{name}" for name in (DESTINATION, REGISTRY))
 OWNER = sa.text("""
-    SELECT pg_get_userbyid(n.nspowner)::text AS owner, current_user::text AS role,
-           pg_has_role(current_user, n.nspowner, 'USAGE') AS ours
-    FROM pg_catalog.pg_namespace n WHERE n.nspname = 'mlflow_guard'""")
+    SELECT pg_get_userbyid(coalesce(c.relowner, n.nspowner))::text AS owner, current_user::text AS role,
+           pg_has_role(current_user, coalesce(c.relowner, n.nspowner), 'USAGE') AS ours
+    FROM pg_catalog.pg_namespace n LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = :name
+    WHERE n.nspname = 'mlflow_guard'""")
 
 
 @dataclass(frozen=True)
@@ -107,11 +108,11 @@ def readable(connection: sa.Connection, role: str | None = None, name: str = DES
     )
 
 
-def require_own(connection: sa.Connection, argument: str, description: str) -> None:
-    """The record must be the owner role's, or nothing could be written to it after the schema was changed."""
+def require_own(connection: sa.Connection, argument: str, description: str, name: str) -> None:
+    """The record, or the schema for it, must be the owner role's: or nothing could be written after a migration."""
     if connection.dialect.name != "postgresql":
         return
-    row = connection.execute(OWNER).first()
+    row = connection.execute(OWNER, {"name": name}).first()
     if row is not None and not row.ours:
         raise Problem(
             "record-of-another-owner",

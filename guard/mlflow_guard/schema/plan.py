@@ -281,7 +281,8 @@ def _plan_database(
         if database.kind == "backend" and seen.state.name in (AT_HEAD, OLDER):
             _look_at_secrets(connection, config, database, options, plan, answer)
         if config.keeps_record(database):
-            fingerprint.require_own(connection, f"{database.name}.owner", database.description)
+            name = fingerprint.name_in(config, database)
+            fingerprint.require_own(connection, f"{database.name}.owner", database.description, name)
             kept = fingerprint.read_kept(connection, config, database, seen.facts.settings.get("schema"))
     record = kept.own
     is_mlflow = seen.state.name in (AT_HEAD, OLDER)
