@@ -266,14 +266,15 @@ def test_clients_that_do_not_read_keep_no_threads(path, chunk, made):
         app = web.InThread(wsgi)
         scope = {**SCOPE, "path": path}
         others = [asyncio.create_task(app(dict(scope), receive, not_reading)) for _ in range(50)]
-        await asyncio.sleep(0.3)
-        await asyncio.wait_for(app(dict(scope), receive, reading), 5)
+        while wsgi.made < 50 * made:
+            await asyncio.sleep(0.01)
+        await asyncio.wait_for(app(dict(scope), receive, reading), 10)
         assert wsgi.made == 50 * made + 50
         for_ever.set()
         await asyncio.gather(*others)
         return sent
 
-    assert len(asyncio.run(load())) == 52
+    assert len(asyncio.run(asyncio.wait_for(load(), 30))) == 52
 
 
 @pytest.mark.parametrize(
