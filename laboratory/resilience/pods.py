@@ -65,12 +65,12 @@ class ClusterDeployment:
         return self.pods(SERVERS)
 
     def containers(self) -> list[Container]:
-        """The pods, as what containers are on Docker Compose."""
+        """The pods, as what containers are on Docker Compose. Load balancers have their logs in the cluster."""
         return [
             Container(
                 pod.metadata.uid, pod.metadata.name, pod.metadata.labels["app.kubernetes.io/name"], "", is_ready(pod)
             )
-            for pod in self.pods()
+            for pod in self.pods("app.kubernetes.io/component notin (schema-step, load-balancer)")
         ]
 
     def unfinished(self) -> list[str]:

@@ -14,7 +14,7 @@ description:
 version_added: 0.2.0
 author:
   - the mlops.mlflow contributors (@mlops)
-positional: _input, quotas, limit_ranges, is_new
+positional: _input, quotas, limit_ranges, is_new, nodes
 options:
   _input:
     description: The objects that the deployment would make.
@@ -35,6 +35,10 @@ options:
     description: Whether nothing of the deployment runs yet. Else what it uses is part of what is used.
     type: bool
     default: true
+  nodes:
+    description: How many nodes the cluster has, on each of which a DaemonSet has a pod.
+    type: int
+    default: 1
 """
 
 EXAMPLES = r"""
@@ -55,8 +59,10 @@ from typing import Any, Callable
 from ansible_collections.mlops.mlflow.plugins.module_utils import _kubernetes_quota
 
 
-def kubernetes_quota_problems(objects: list, quotas: list, limit_ranges: list, is_new: bool = True) -> list[str]:
-    return _kubernetes_quota.problems(list(objects), list(quotas), list(limit_ranges), is_new)
+def kubernetes_quota_problems(
+    objects: list, quotas: list, limit_ranges: list, is_new: bool = True, nodes: int = 1
+) -> list[str]:
+    return _kubernetes_quota.problems(list(objects), list(quotas), list(limit_ranges), is_new, nodes)
 
 
 class FilterModule:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ansible_collections.mlops.mlflow.plugins.module_utils._database_server_input import option_of
 from ansible_collections.mlops.mlflow.plugins.module_utils._database_server_login import named, reason_in
 
 OLDEST = 130000
@@ -148,7 +149,7 @@ def foreign_place(each: dict[str, Any], role: str, databases: list[str]) -> str:
 
 def database_refusals(given: dict[str, Any], seen: dict[str, Any], name: str, content: dict[str, Any]) -> list[str]:
     database, admin = seen["databases"].get(name), seen["admin"]
-    option = "database_server_name" if name == given["name"] else "database_server_databases"
+    option = option_of(given, name)
     if database is None:
         return new_database_refusals(given, seen, name)
     if database["template"] or not database["open"]:

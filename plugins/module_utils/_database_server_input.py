@@ -46,6 +46,12 @@ def missing(given: dict[str, Any]) -> list[str]:
     return [f"database_server_{name} is empty: {why[name]}." for name in needed if not str(given[name]).strip()]
 
 
+def option_of(given: dict[str, Any], name: str) -> str:
+    """The option that names a database."""
+    of_its_own = {str(given[option]): f"database_server_{option}" for option in ("registry_name", "name")}
+    return of_its_own.get(name, "database_server_databases")
+
+
 def bad_names(given: dict[str, Any]) -> list[str]:
     found = []
     wanted = "use up to 63 letters, digits, underscores and hyphens, and a letter first"
@@ -66,7 +72,8 @@ def bad_names(given: dict[str, Any]) -> list[str]:
         wanted = "give a list of at least one name, such as [mlflow]"
         return [*found, f"database_server_databases is '{databases}': {wanted}."]
     for name in map(str, databases):
-        option = "database_server_name is" if name == str(given["name"]) else "database_server_databases has"
+        option = option_of(given, name)
+        option += " has" if option.endswith("_databases") else " is"
         if not NAME.fullmatch(name):
             found.append(f"{option} '{name}': {wanted}.")
         elif name in RESERVED_DATABASES or name == given["admin_database"]:

@@ -83,7 +83,7 @@ def scoped(item: dict[str, Any], deployment: str) -> dict[str, Any]:
     spec = item.get("spec") or {}
     if item["kind"] == "Service":
         return merged(item, {"spec": {"selector": own}})
-    if item["kind"] in ("Deployment", "StatefulSet", "PodDisruptionBudget"):
+    if item["kind"] in ("Deployment", "StatefulSet", "DaemonSet", "PodDisruptionBudget"):
         return merged(item, {"spec": {"selector": {"matchLabels": own}}})
     if item["kind"] != "NetworkPolicy":
         return item

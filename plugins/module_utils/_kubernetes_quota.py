@@ -28,16 +28,18 @@ Pods = list[tuple[str, int, dict[str, Any]]]
 DEFAULTS = {"limits": "default", "requests": "defaultRequest"}
 
 
-def pods_of(objects: list[dict[str, Any]], is_new: bool) -> Pods:
+def pods_of(objects: list[dict[str, Any]], is_new: bool, nodes: int = 1) -> Pods:
     """The workloads with how many pods each has at most, and what is in a pod.
 
-    A Deployment that is updated has one more for a while, since the new pod is there before an old one goes.
+    One that is updated with the new pod there before an old one goes, which a StatefulSet is not, has one more for a
+    while. A DaemonSet has one on each node.
     """
     found = []
     for each in objects:
         template = (each.get("spec") or {}).get("template")
         if template:
-            count = each["spec"].get("replicas", 1) + (1 if each["kind"] == "Deployment" and not is_new else 0)
+            count = nodes if each["kind"] == "DaemonSet" else each["spec"].get("replicas", 1)
+            count += 1 if each["kind"] in ("Deployment", "DaemonSet") and not is_new else 0
             found.append((f"{each['kind']} {each['metadata']['name']}", count, template["spec"]))
     return found
 
@@ -64,13 +66,17 @@ def said_by(container: dict[str, Any], where: str, resource: str, given: dict[tu
 
 
 def problems(
-    objects: list[dict[str, Any]], quotas: list[dict[str, Any]], ranges: list[dict[str, Any]], is_new: bool
+    objects: list[dict[str, Any]],
+    quotas: list[dict[str, Any]],
+    ranges: list[dict[str, Any]],
+    is_new: bool,
+    nodes: int = 1,
 ) -> list[str]:
     """A sentence for each quota that has no room.
 
     Where the deployment is there already, what it uses is part of what is used, so it is compared with the whole quota.
     """
-    given, workloads, found = defaults(ranges), pods_of(objects, is_new), []
+    given, workloads, found = defaults(ranges), pods_of(objects, is_new, nodes), []
     for quota in quotas:
         status = quota.get("status") or {}
         hard = status.get("hard") or quota["spec"].get("hard") or {}

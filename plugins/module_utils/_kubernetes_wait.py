@@ -20,6 +20,12 @@ RESTARTS = 2
 # For that many seconds a quota may be too small because of pods that are about to go.
 PATIENCE = 30
 QUOTA = "the quota"
+# The label by which the pods of a template are told from those of an earlier one.
+REVISIONS = {
+    "Deployment": "pod-template-hash",
+    "StatefulSet": "controller-revision-hash",
+    "DaemonSet": "controller-revision-hash",
+}
 # What a kubelet answers with status 200 where its runtime has no log (Kubernetes, kuberuntime_container.go).
 NO_LOG = "unable to retrieve container logs for "
 
@@ -37,13 +43,16 @@ class Seen:
         return f"{self.workload['kind']} {self.workload['metadata']['name']}"
 
 
-def unfinished(workload: dict[str, Any]) -> str:
+def unfinished(seen: Seen) -> str:
     """Why a workload is not up yet; empty when it is."""
+    workload = seen.workload
     spec, status, kind = workload.get("spec") or {}, workload.get("status") or {}, workload["kind"]
     if kind == "Job":
         return "" if status.get("succeeded") else "it has not ended yet"
     if status.get("observedGeneration", 0) < workload["metadata"].get("generation", 1):
         return "the change has not been noticed yet"
+    if kind == "DaemonSet":
+        return unfinished_on_nodes(status, len(lost_nodes(seen.pods)))
     wanted, updated = spec.get("replicas", 1), status.get("updatedReplicas", 0)
     useful = status.get("availableReplicas" if kind == "Deployment" else "readyReplicas", 0)
     if kind == "StatefulSet" and status.get("updateRevision") != status.get("currentRevision"):
@@ -54,6 +63,31 @@ def unfinished(workload: dict[str, Any]) -> str:
         return f"{updated} of {wanted} pods are as they should be"
     if status.get("replicas", 0) > wanted:
         return f"{status['replicas'] - wanted} old pods are still there"
+    return "" if useful >= wanted else f"{useful} of {wanted} pods are ready"
+
+
+def lost_nodes(pods: list[dict[str, Any]]) -> set[str]:
+    """Nodes that do not answer. The cluster calls their pods not ready, whose containers were so at the last word."""
+    return {
+        (pod.get("spec") or {}).get("nodeName", "")
+        for pod in pods
+        if not ready(pod)
+        and (pod.get("status") or {}).get("containerStatuses")
+        and all(each.get("ready") for each in pod["status"]["containerStatuses"])
+    }
+
+
+def unfinished_on_nodes(status: dict[str, Any], lost: int) -> str:
+    """Why a DaemonSet is not up yet; empty when each node that is to have a pod of it has one that works.
+
+    A node that does not answer still counts in the status, and is not waited for.
+    """
+    wanted = status.get("desiredNumberScheduled", 0) - lost
+    if wanted <= 0:
+        return "no node is to have a pod of it"
+    updated, useful = status.get("updatedNumberScheduled", 0), status.get("numberAvailable", 0)
+    if updated < wanted:
+        return f"{updated} of {wanted} pods are as they should be"
     return "" if useful >= wanted else f"{useful} of {wanted} pods are ready"
 
 
@@ -76,13 +110,13 @@ def made_of(pod: dict[str, Any], template: dict[str, Any]) -> bool:
 
 def newest(seen: Seen) -> list[dict[str, Any]]:
     """The pods of the workload's last change: what is wrong with older ones is about to be put right."""
-    key = {"Deployment": "pod-template-hash", "StatefulSet": "controller-revision-hash"}.get(seen.workload["kind"])
+    key = REVISIONS.get(seen.workload["kind"])
     pods = [pod for pod in seen.pods if not pod["metadata"].get("deletionTimestamp")]
     if not key or not pods:
         return pods
     # Where a change is taken back, the pods that stay are older than those that go.
     current = [pod for pod in pods if made_of(pod, (seen.workload.get("spec") or {}).get("template") or {})]
-    if current and seen.workload["kind"] == "Deployment":
+    if current and seen.workload["kind"] != "StatefulSet":
         return current
     last = max(pods, key=lambda pod: pod["metadata"]["creationTimestamp"])["metadata"]["labels"].get(key)
     if seen.workload["kind"] == "StatefulSet":
@@ -170,7 +204,7 @@ def hopeless(seen: Seen) -> str:
         for each in (seen.workload.get("status") or {}).get("conditions") or []:
             if each["type"] == "Failed" and each["status"] == "True":
                 return f"it failed ({each.get('reason', '')})"
-    if unfinished(seen.workload):
+    if unfinished(seen):
         for pod in newest(seen):
             trouble = container_trouble(pod)
             if trouble:

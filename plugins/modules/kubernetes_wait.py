@@ -9,7 +9,8 @@ DOCUMENTATION = r"""
 module: kubernetes_wait
 short_description: Wait until workloads are up, or say at once why they never will be
 description:
-  - Waits until Deployments and StatefulSets have rolled out, and Jobs have ended well.
+  - Waits until Deployments, StatefulSets and DaemonSets have rolled out, and Jobs have ended well.
+  - Of a DaemonSet, nodes that do not answer are not waited for.
   - Ends early, with one sentence that says why and what to do, where waiting is of no use - an image that is not to be
     had, a quota or pod security that forbids the pods, a container that keeps failing, a failed Job.
   - It is there because M(kubernetes.core.k8s) with C(wait) goes on waiting for what will never be up, and then does
@@ -29,8 +30,8 @@ attributes:
     support: full
 options:
   workloads:
-    description: What to wait for, such as V(StatefulSet/postgres). The kinds are V(Deployment), V(StatefulSet) and
-      V(Job).
+    description: What to wait for, such as V(StatefulSet/postgres). The kinds are V(Deployment), V(StatefulSet),
+      V(DaemonSet) and V(Job).
     type: list
     elements: str
     required: true
@@ -83,7 +84,12 @@ from ansible_collections.mlops.mlflow.plugins.module_utils import _kubernetes_ap
 from ansible_collections.mlops.mlflow.plugins.module_utils import _kubernetes_wait as wait
 from ansible_collections.mlops.mlflow.plugins.module_utils._last_words import last_words
 
-PATHS = {"Deployment": "/apis/apps/v1", "StatefulSet": "/apis/apps/v1", "Job": "/apis/batch/v1"}
+PATHS = {
+    "Deployment": "/apis/apps/v1",
+    "StatefulSet": "/apis/apps/v1",
+    "DaemonSet": "/apis/apps/v1",
+    "Job": "/apis/batch/v1",
+}
 LOG_LINES = 200
 # For the log of a container that has just ended, one second apart.
 LOG_ATTEMPTS = 5
@@ -153,7 +159,7 @@ def watch(cluster: api.Cluster, params: dict[str, Any], known: set) -> dict[str,
     while True:
         seen = [look(cluster, namespace, workload, known) for workload in params["workloads"]]
         logs = "\n".join(log_of(cluster, namespace, each) for each in seen if each.workload["kind"] == "Job")
-        left = [each for each in seen if wait.unfinished(each.workload)]
+        left = [each for each in seen if wait.unfinished(each)]
         if not left:
             return {"ready": True, "log": logs}
         for each in left:
@@ -167,9 +173,7 @@ def watch(cluster: api.Cluster, params: dict[str, Any], known: set) -> dict[str,
         if time.monotonic() >= end:
             if not params["timeout"]:
                 return {"ready": False, "log": logs}
-            why = "; ".join(
-                f"{each.name}: {wait.unfinished(each.workload)} {wait.last_word(each)}".rstrip() for each in left
-            )
+            why = "; ".join(f"{each.name}: {wait.unfinished(each)} {wait.last_word(each)}".rstrip() for each in left)
             return {
                 "reason": f"After {params['timeout']} s not all is up ({why}): look at it with `kubectl -n "
                 f"{namespace} describe pods`, or give it more time in kubernetes_wait_timeout.",

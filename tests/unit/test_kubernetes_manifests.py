@@ -34,7 +34,7 @@ ELSEWHERE = {
 }
 TOLERATION = {"key": "dedicated", "operator": "Equal", "value": "mlflow", "effect": "NoSchedule"}
 HIGH_CPU = {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"memory": "3Gi"}}
-COMPONENTS = ("postgres", "seaweedfs", "mlflow_server")
+COMPONENTS = ("postgres", "seaweedfs", "mlflow_server", "load_balancer")
 # Everything that is chosen for each component, with its own name in it, and everything that is chosen for all.
 CHOSEN: dict[str, Any] = {
     "kubernetes_image_pull_secrets": ["registry"],
@@ -43,6 +43,7 @@ CHOSEN: dict[str, Any] = {
     "kubernetes_pod_labels": {"example.com/cost": "shared"},
     "kubernetes_pod_annotations": {"sidecar.istio.io/inject": "false"},
     "kubernetes_storage_class": "slow",
+    "kubernetes_load_balancer_enabled": True,
     "mlflow_server_schema_resources": HIGH_CPU,
     "mlflow_server_env_from": [{"secretRef": {"name": "proxy"}}, {"configMapRef": {"name": "more", "optional": True}}],
     "mlflow_server_extra_volumes": [{"name": "authority", "configMap": {"name": "authority"}}],
@@ -110,6 +111,7 @@ CASES: dict[str, dict[str, Any]] = {
         "mlflow_server_service_type": "ClusterIP",
         "mlflow_server_args": {"static_prefix": "/mlflow"},
     },
+    "balanced": {"kubernetes_load_balancer_enabled": True, "mlflow_server_replicas": 2},
     "open ingress": {"mlflow_server_ingress": {"host": "mlflow.example.com"}},
     "autoscaling": {"mlflow_server_autoscaling": {"max_replicas": 4, "cpu_percent": 70}, "mlflow_server_workers": 1},
     "many workers": {"mlflow_server_workers": 8},
@@ -281,9 +283,29 @@ def test_only_named_proxies_say_who_the_client_is(plans) -> None:
                 variables = {each["name"]: each.get("value") for each in container.get("env", [])}
                 if "MLFLOW_DISABLE_TELEMETRY" not in variables:
                     continue
+                # Nothing but the load balancer reaches the servers' port, where there is one.
+                believed = {"ingress": "10.244.3.7,fd00:1::/64", "balanced": "*", "chosen": "*"}
+                assert variables.get("FORWARDED_ALLOW_IPS") == believed.get(name), name
                 known = name == "ingress"
-                assert variables.get("FORWARDED_ALLOW_IPS") == ("10.244.3.7,fd00:1::/64" if known else None), name
                 assert variables.get("MLFLOW_ENABLE_REMOTE_ASSISTANT") == ("true" if known else None), name
+
+
+def test_what_comes_through_a_node_goes_to_its_own_load_balancer(plans) -> None:
+    plain, balanced = ({(each["kind"], each["metadata"]["name"]): each["spec"] for each in objects(plans[name])
+                        if "spec" in each} for name in ("three", "balanced"))  # fmt: skip
+    assert ("DaemonSet", "load-balancer") not in plain
+    assert ("Service", "mlflow-server-pods") not in plain
+    assert "internalTrafficPolicy" not in plain["Service", "mlflow-server"]
+    assert "minReadySeconds" not in plain["Deployment", "mlflow-server"]
+
+    service, behind = balanced["Service", "mlflow-server"], balanced["Service", "mlflow-server-pods"]
+    assert service["selector"].items() <= balanced["DaemonSet", "load-balancer"]["selector"]["matchLabels"].items()
+    assert (service["internalTrafficPolicy"], service["externalTrafficPolicy"]) == ("Local", "Local")
+    labels = balanced["Deployment", "mlflow-server"]["template"]["metadata"]["labels"]
+    assert (behind["clusterIP"], behind["selector"].items() <= labels.items()) == ("None", True)
+    (rule,) = balanced["NetworkPolicy", "mlflow-server"]["ingress"]
+    assert rule["from"] == [{"podSelector": {"matchLabels": {"app.kubernetes.io/name": "load-balancer"}}}]
+    assert [each["port"] for each in rule["ports"]] == [5000, 5001]
 
 
 def test_what_is_chosen_for_all_is_on_all_and_in_no_selector(plans) -> None:

@@ -16,6 +16,7 @@ GIVEN = {
     "port": 5432,
     "name": "mlflow",
     "databases": ["mlflow"],
+    "registry_name": "",
     "schema": "",
     "tls_mode": "verify-full",
     "ca_file": "",
@@ -129,6 +130,10 @@ BAD = {
     "the guard's schema": ({"schema": "mlflow_guard"}, ["mlflow_guard", "not for tables of users"]),
     "a bad database": ({"name": "a b", "databases": ["a b"]}, ["database_server_name is 'a b'", "letters"]),
     "a bad second one": ({"databases": ["mlflow", "a b"]}, ["database_server_databases has 'a b'", "letters"]),
+    "a bad registry": (
+        {"databases": ["mlflow", "a b"], "registry_name": "a b"},
+        ["database_server_registry_name is 'a b'", "letters"],
+    ),
     "no database": ({"databases": []}, ["database_server_databases is '[]'", "[mlflow]"]),
     "a text": ({"databases": "mlflow"}, ["database_server_databases is 'mlflow'", "[mlflow]"]),
     "the template": ({"databases": ["template1"]}, ["'template1'", "of the server itself"]),
@@ -348,6 +353,11 @@ REFUSED = {
     "a second database": (
         {**DONE, "databases": {"mlflow": DATABASE, "users": {**DATABASE, "template": True}}},
         {"databases": ["mlflow", "users"]}, looked([]), ["database_server_databases: database users is a template"],
+    ),
+    "a registry": (
+        {**DONE, "databases": {"mlflow": DATABASE, "models": {**DATABASE, "open": False}}},
+        {"databases": ["mlflow", "models"], "registry_name": "models"}, looked([]),
+        ["database_server_registry_name: database models takes no connections"],
     ),
     "a schema of somebody else": (
         DONE, {"schema": "own"}, looked([], {"own": "somebody"}), ["schema own of database mlflow belongs to somebody"],

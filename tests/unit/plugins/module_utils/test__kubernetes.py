@@ -291,7 +291,7 @@ def deployment(**status: Any) -> dict[str, Any]:
     ],
 )
 def test_a_deployment_is_up_or_not(status: dict[str, Any], reason: str) -> None:
-    found = wait.unfinished(deployment(**status))
+    found = wait.unfinished(wait.Seen(deployment(**status)))
     assert found == "" if not reason else reason in found
 
 
@@ -301,6 +301,35 @@ def pod(state: dict[str, Any], age: str = "2026-01-01T00:00:00Z", revision: str 
         "spec": {"nodeName": "node-1"},
         "status": {"containerStatuses": [{"name": "c", "image": "x/y:1", "ready": False, "state": state, **more}]},
     }
+
+
+def on_node(node: str, is_ready: bool, is_answering: bool = True) -> dict[str, Any]:
+    """A pod of a DaemonSet, as its kubelet said last and as the cluster takes it for."""
+    conditions = [{"type": "Ready", "status": str(is_ready and is_answering)}]
+    return {
+        "metadata": {"name": f"p-{node}", "creationTimestamp": "2026-01-01T00:00:00Z", "labels": {}},
+        "spec": {"nodeName": node},
+        "status": {"conditions": conditions, "containerStatuses": [{"name": "c", "ready": is_ready, "state": {}}]},
+    }
+
+
+@pytest.mark.parametrize(
+    ("status", "pods", "reason"),
+    [
+        ({}, [], ""),
+        ({"observedGeneration": 1}, [], "not been noticed"),
+        ({"desiredNumberScheduled": 0}, [], "no node is to have a pod"),
+        ({"updatedNumberScheduled": 1}, [], "1 of 2 pods are as they should be"),
+        ({"numberAvailable": 1}, [on_node("a", True), on_node("b", False)], "1 of 2 pods are ready"),
+        ({"numberAvailable": 1}, [on_node("a", True), on_node("b", True, is_answering=False)], ""),
+        ({"numberAvailable": 0}, [on_node("a", False), on_node("b", True, is_answering=False)], "0 of 1 pods"),
+    ],
+)
+def test_a_pod_on_each_node_that_answers(status: dict[str, Any], pods: list, reason: str) -> None:
+    counts = {"observedGeneration": 2, "desiredNumberScheduled": 2, "updatedNumberScheduled": 2, "numberAvailable": 2}
+    workload = {"kind": "DaemonSet", "metadata": {"name": "x", "generation": 2}, "status": {**counts, **status}}
+    found = wait.unfinished(wait.Seen(workload, pods))
+    assert found == "" if not reason else reason in found
 
 
 STUCK = deployment(availableReplicas=0)

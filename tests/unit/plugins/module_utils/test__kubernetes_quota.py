@@ -78,3 +78,9 @@ def test_a_limit_is_a_request_where_only_that_is_said() -> None:
     objects = [workload("StatefulSet", 1, limits={"cpu": "2"})]
     assert quota.problems(objects, quotas(requests_cpu="1"), [], True)
     assert not quota.problems(objects, quotas(requests_cpu="2"), [], True)
+
+
+@pytest.mark.parametrize(("nodes", "is_new", "fits"), [(2, True, True), (3, True, False), (2, False, False)])
+def test_a_daemon_set_has_a_pod_on_each_node(nodes: int, is_new: bool, fits: bool) -> None:
+    daemons = [workload("DaemonSet", 0, requests=REQUESTS)]
+    assert bool(quota.problems(daemons, quotas(pods="2"), [], is_new, nodes)) is not fits
