@@ -19,7 +19,7 @@ options:
     type: dict
     required: true
   nodes:
-    description: The nodes, with their C(images).
+    description: The nodes, with their C(images), and whether each C(answers) and is C(usable).
     type: list
     elements: dict
     required: true

@@ -66,6 +66,7 @@ def node_facts(node: dict[str, Any]) -> dict[str, Any]:
         "address": next(
             (each["address"] for each in status.get("addresses") or [] if each["type"] == "InternalIP"), ""
         ),
+        "answers": conditions.get("Ready") == "True",
         "usable": conditions.get("Ready") == "True" and not spec.get("unschedulable") and not taints,
         "cpus": cpus_of(allocatable.get("cpu", "0")),
         "memory_mb": bytes_of(allocatable.get("memory", "0")) // 2**20,

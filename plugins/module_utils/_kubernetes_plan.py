@@ -22,6 +22,8 @@ PHASES = ("data", "jobs", "servers")
 LISTS = ("first", "last", "provision")
 # What the components do besides: whether they are asked for something, and whether they have a task file of that name.
 HOOKS = ("asked", "conclude", "keep", "verify")
+# Components that each node has a pod of.
+ON_EACH_NODE = ("load_balancer",)
 WITH_REGISTRY = re.compile(r"[^/]*[.:][^/]*/")
 
 
@@ -133,16 +135,20 @@ def images(
 
 
 def missing_images(wanted: dict[str, dict[str, Any]], nodes: list[dict[str, Any]], running: list[str]) -> list[str]:
-    """Images of this machine that not every node has, and that no pod runs with either.
+    """Images of this machine that not every node has which takes pods, and that no pod runs with either.
 
-    A node that the user may not see is taken for one without images.
+    A node that the user may not see is taken for one without images. What runs on each node is needed on those too that
+    take no other pods, and on a new one.
     """
     lacking = []
-    for image in wanted.values():
+    for component, image in wanted.items():
+        everywhere = component in ON_EACH_NODE and bool(nodes)
+        places = [node for node in nodes if node.get("answers" if everywhere else "usable")]
         reference = image["reference"]
         name = reference if WITH_REGISTRY.match(reference) else f"docker.io/{reference}"
-        there = [node for node in nodes if name in (node.get("images") or [])]
-        if image["local"] and name not in running and len(there) < max(len(nodes), 1):
+        there = [node for node in places if name in (node.get("images") or [])]
+        runs = name in running and not everywhere
+        if image["local"] and not runs and len(there) < max(len(places), 1):
             lacking.append(reference)
     return lacking
 

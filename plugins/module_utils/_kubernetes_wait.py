@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.mlops.mlflow.plugins.module_utils._text import one_line
@@ -20,6 +21,8 @@ RESTARTS = 2
 # For that many seconds a quota may be too small because of pods that are about to go.
 PATIENCE = 30
 QUOTA = "the quota"
+# A node that answers says soon that it has got a pod.
+UNSEEN_SECONDS = 20
 # The label by which the pods of a template are told from those of an earlier one.
 REVISIONS = {
     "Deployment": "pod-template-hash",
@@ -66,15 +69,23 @@ def unfinished(seen: Seen) -> str:
     return "" if useful >= wanted else f"{useful} of {wanted} pods are ready"
 
 
+def is_lost(pod: dict[str, Any], now: float) -> bool:
+    """Whether the node of the pod does not answer.
+
+    The cluster calls the pod not ready, whose containers were so at the node's last word; or no node has said a word
+    of it for a while.
+    """
+    status, containers = pod.get("status") or {}, (pod.get("status") or {}).get("containerStatuses") or []
+    if ready(pod) or not (pod.get("spec") or {}).get("nodeName"):
+        return False
+    made = datetime.fromisoformat(pod["metadata"]["creationTimestamp"].replace("Z", "+00:00")).timestamp()
+    unseen = not status.get("startTime") and now - made > UNSEEN_SECONDS
+    return unseen or (bool(containers) and all(each.get("ready") for each in containers))
+
+
 def lost_nodes(pods: list[dict[str, Any]]) -> set[str]:
-    """Nodes that do not answer. The cluster calls their pods not ready, whose containers were so at the last word."""
-    return {
-        (pod.get("spec") or {}).get("nodeName", "")
-        for pod in pods
-        if not ready(pod)
-        and (pod.get("status") or {}).get("containerStatuses")
-        and all(each.get("ready") for each in pod["status"]["containerStatuses"])
-    }
+    now = datetime.now(timezone.utc).timestamp()
+    return {pod["spec"]["nodeName"] for pod in pods if is_lost(pod, now)}
 
 
 def unfinished_on_nodes(status: dict[str, Any], lost: int) -> str:
@@ -161,11 +172,14 @@ def ready(pod: dict[str, Any]) -> bool:
 def making_room(seen: Seen) -> bool:
     """Whether pods that were refused are there meanwhile, or may come when others have started or are gone."""
     pods, spec = newest(seen), seen.workload.get("spec") or {}
-    if seen.workload["kind"] == "Deployment":
+    wanted = spec.get("replicas", 1)
+    if seen.workload["kind"] == "DaemonSet":
+        wanted = (seen.workload.get("status") or {}).get("desiredNumberScheduled", 1)
+    if seen.workload["kind"] != "StatefulSet":
         # While an update has made none of its pods, the newest ones are those that it replaces.
         pods = [pod for pod in pods if made_of(pod, spec.get("template") or {})]
     going = any(pod["metadata"].get("deletionTimestamp") for pod in seen.pods)
-    return len(pods) >= spec.get("replicas", 1) or going or not all(ready(pod) for pod in pods)
+    return len(pods) >= wanted or going or not all(ready(pod) for pod in pods)
 
 
 def refused(seen: Seen) -> str:

@@ -303,6 +303,11 @@ def test_what_comes_through_a_node_goes_to_its_own_load_balancer(plans) -> None:
     assert (service["internalTrafficPolicy"], service["externalTrafficPolicy"]) == ("Local", "Local")
     labels = balanced["Deployment", "mlflow-server"]["template"]["metadata"]["labels"]
     assert (behind["clusterIP"], behind["selector"].items() <= labels.items()) == ("None", True)
+    # The servers' policy is the same, so that nothing is closed while it is switched on or off.
+    assert balanced["NetworkPolicy", "mlflow-server"] == plain["NetworkPolicy", "mlflow-server"]
+    direct = ("NetworkPolicy", "mlflow-server-direct")
+    assert plain[direct]["ingress"] == [{"ports": [{"port": 5000, "protocol": "TCP"}]}]
+    assert direct not in balanced
     (rule,) = balanced["NetworkPolicy", "mlflow-server"]["ingress"]
     assert rule["from"] == [{"podSelector": {"matchLabels": {"app.kubernetes.io/name": "load-balancer"}}}]
     assert [each["port"] for each in rule["ports"]] == [5000, 5001]

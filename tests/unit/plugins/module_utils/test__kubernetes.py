@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -303,13 +304,25 @@ def pod(state: dict[str, Any], age: str = "2026-01-01T00:00:00Z", revision: str 
     }
 
 
+def unseen(node: str, made: str) -> dict[str, Any]:
+    """A pod that was given to a node, which has not said a word of it."""
+    return {"metadata": {"name": f"p-{node}", "creationTimestamp": made}, "spec": {"nodeName": node}, "status": {}}
+
+
+NOW = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def on_node(node: str, is_ready: bool, is_answering: bool = True) -> dict[str, Any]:
     """A pod of a DaemonSet, as its kubelet said last and as the cluster takes it for."""
     conditions = [{"type": "Ready", "status": str(is_ready and is_answering)}]
     return {
         "metadata": {"name": f"p-{node}", "creationTimestamp": "2026-01-01T00:00:00Z", "labels": {}},
         "spec": {"nodeName": node},
-        "status": {"conditions": conditions, "containerStatuses": [{"name": "c", "ready": is_ready, "state": {}}]},
+        "status": {
+            "startTime": "2026-01-01T00:00:00Z",
+            "conditions": conditions,
+            "containerStatuses": [{"name": "c", "ready": is_ready, "state": {}}],
+        },
     }
 
 
@@ -322,6 +335,8 @@ def on_node(node: str, is_ready: bool, is_answering: bool = True) -> dict[str, A
         ({"updatedNumberScheduled": 1}, [], "1 of 2 pods are as they should be"),
         ({"numberAvailable": 1}, [on_node("a", True), on_node("b", False)], "1 of 2 pods are ready"),
         ({"numberAvailable": 1}, [on_node("a", True), on_node("b", True, is_answering=False)], ""),
+        ({"numberAvailable": 1}, [on_node("a", True), unseen("b", "2026-01-01T00:00:00Z")], ""),
+        ({"numberAvailable": 1}, [on_node("a", True), unseen("b", NOW)], "1 of 2 pods are ready"),
         ({"numberAvailable": 0}, [on_node("a", False), on_node("b", True, is_answering=False)], "0 of 1 pods"),
     ],
 )

@@ -130,6 +130,9 @@ def test_images_are_the_user_s_or_this_machine_s(given, resolved, policy, image)
     assert (found["reference"], found["pull_policy"], found["local"]) == image
 
 
+THERE = "docker.io/mlops/a:1"
+
+
 @pytest.mark.parametrize(
     ("reference", "nodes", "running", "lacking"),
     [
@@ -144,8 +147,31 @@ def test_images_are_the_user_s_or_this_machine_s(given, resolved, policy, image)
 )
 def test_images_that_a_node_lacks(reference, nodes, running, lacking) -> None:
     wanted = {"a": {"reference": reference, "local": True}, "b": {"reference": "r.example/b:1", "local": False}}
-    found = plans.missing_images(wanted, [{"images": images} for images in nodes], running)
+    found = plans.missing_images(wanted, [node(images) for images in nodes], running)
     assert found == ([reference] if lacking else [])
+
+
+def node(images: list[str], *, answers: bool = True, usable: bool = True) -> dict[str, Any]:
+    return {"images": images, "answers": answers, "usable": usable}
+
+
+TAINTED, DEAD = node([], usable=False), node([], answers=False, usable=False)
+
+
+@pytest.mark.parametrize(
+    ("component", "nodes", "running", "lacking"),
+    [
+        ("load_balancer", [node([THERE]), TAINTED], [THERE], True),
+        ("load_balancer", [node([THERE]), node([])], [THERE], True),
+        ("load_balancer", [node([THERE]), DEAD], [], False),
+        ("load_balancer", [], [THERE], False),
+        ("load_balancer", [], [], True),
+        ("mlflow_server", [node([THERE]), TAINTED, DEAD], [], False),
+    ],
+)
+def test_what_runs_on_each_node_is_brought_to_each(component, nodes, running, lacking) -> None:
+    wanted = {component: {"reference": "mlops/a:1", "local": True}}
+    assert plans.missing_images(wanted, nodes, running) == (["mlops/a:1"] if lacking else [])
 
 
 @pytest.mark.parametrize(
