@@ -162,7 +162,7 @@ def test_with_an_administrator_s_login(rig, user):
 
 def test_with_the_sql_and_an_mlflow_that_is_there_already(rig, user):
     user.psql(filled(RIGHTS))
-    plain = f"postgresql://{OWNER}:{PASSWORDS[OWNER]}@{rig.address}:{rig.port}/{DATABASE}"
+    plain = f"postgresql+psycopg2://{OWNER}:{PASSWORDS[OWNER]}@{rig.address}:{rig.port}/{DATABASE}"
     run(sys.executable, "-m", "mlflow", "db", "upgrade", plain)
     before = fingerprint(dsn(rig))
     looked = user.does(LOOK)
