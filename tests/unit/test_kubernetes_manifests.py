@@ -322,7 +322,7 @@ def test_what_is_chosen_for_all_is_on_all_and_in_no_selector(plans) -> None:
         assert pod["metadata"]["annotations"].items() >= CHOSEN["kubernetes_pod_annotations"].items()
         assert "example.com/team" not in pod["metadata"]["labels"]
         assert pod["spec"]["imagePullSecrets"] == [{"name": "registry"}]
-    plain = {(each["kind"], each["metadata"]["name"]): each for each in objects(plans["plain"])}
+    plain = {(each["kind"], each["metadata"]["name"]): each for each in objects(plans["balanced"])}
     compared = 0
     for each in objects(plans["chosen"]):
         for field in ("selector", "podSelector"):
@@ -335,7 +335,7 @@ def test_what_is_chosen_for_all_is_on_all_and_in_no_selector(plans) -> None:
 def test_what_is_chosen_for_a_component_is_in_its_pods_only(plans) -> None:
     found = []
     for each in objects(plans["chosen"]):
-        if each["kind"] not in ("StatefulSet", "Deployment", "Job"):
+        if each["kind"] not in ("StatefulSet", "Deployment", "DaemonSet", "Job"):
             continue
         template = each["spec"]["template"]
         component = template["metadata"]["labels"]["app.kubernetes.io/name"].replace("-", "_")
@@ -353,13 +353,14 @@ def test_what_is_chosen_for_a_component_is_in_its_pods_only(plans) -> None:
         ("StatefulSet", "seaweedfs"),
         ("Job", "mlflow_server"),
         ("Deployment", "mlflow_server"),
+        ("DaemonSet", "load_balancer"),
     ]
     accounts = {
         each["metadata"]["name"]: each["metadata"]["annotations"]["eks.amazonaws.com/role-arn"]
         for each in objects(plans["chosen"])
         if each["kind"] == "ServiceAccount"
     }
-    assert accounts == {"postgres": "postgres", "seaweedfs": "seaweedfs", "mlflow-server": "mlflow_server"}
+    assert accounts == {each.replace("_", "-"): each for each in COMPONENTS}
     classes = {
         each["metadata"]["name"]: each["spec"]["storageClassName"]
         for each in objects(plans["chosen"])
@@ -371,7 +372,7 @@ def test_what_is_chosen_for_a_component_is_in_its_pods_only(plans) -> None:
 def test_servers_and_the_schema_step_have_further_environment_and_files(plans) -> None:
     for phase in ("jobs", "servers"):
         for each in plans["chosen"][phase]:
-            if "template" not in each["spec"]:
+            if "template" not in each["spec"] or each["kind"] == "DaemonSet":
                 continue
             spec = each["spec"]["template"]["spec"]
             container = spec["containers"][0]
