@@ -195,7 +195,9 @@ def test_without_it_the_service_leads_to_the_servers_again(api, asked, balanced,
     deploy(asked)
     with Caller(asked["kubernetes_public_url"]) as caller:
         deploy(asked, kubernetes_load_balancer_enabled=False)
-    assert not caller.failed()
+    # Connections that are being made at that moment may break.
+    failed = [begun for begun, _ended, _status in caller.failed()]
+    assert not failed or max(failed) - min(failed) <= GOAL_SECONDS
     assert until(NOTICED_SECONDS, lambda: not pods(api, asked, BALANCERS))
     core, place = client.CoreV1Api(api), asked["kubernetes_namespace"]
     service = core.read_namespaced_service("mlflow-server", place).spec
