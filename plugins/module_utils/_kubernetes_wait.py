@@ -175,7 +175,7 @@ def making_room(seen: Seen) -> bool:
     wanted = spec.get("replicas", 1)
     if seen.workload["kind"] == "DaemonSet":
         wanted = (seen.workload.get("status") or {}).get("desiredNumberScheduled", 1)
-    if seen.workload["kind"] != "StatefulSet":
+    if seen.workload["kind"] in ("Deployment", "DaemonSet"):
         # While an update has made none of its pods, the newest ones are those that it replaces.
         pods = [pod for pod in pods if made_of(pod, spec.get("template") or {})]
     going = any(pod["metadata"].get("deletionTimestamp") for pod in seen.pods)

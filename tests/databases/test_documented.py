@@ -8,7 +8,6 @@ A user's files have what the page shows, with this server's address and password
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import subprocess
@@ -21,7 +20,7 @@ import yaml
 
 from tests.images.conftest import run
 from tests.stores.conftest import unused_port
-from tests.stores.playbooks import ROOT, Played
+from tests.stores.playbooks import ROOT, Played, typed
 
 from .conftest import dsn, fresh_name
 from .fingerprint import fingerprint
@@ -76,23 +75,7 @@ class User:
         self.file("database.yml").write_text(json.dumps(self.settings))
 
     def types(self, command: str) -> Played:
-        environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "MLFLOW_"))},
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "playbooks/collections"),
-            "ANSIBLE_NOCOLOR": "true",
-        }
-        done = subprocess.run(
-            shlex.split(command),
-            cwd=self.folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=1200,
-            check=False,
-        )
-        played = Played(done.stdout + done.stderr, done.returncode)
+        played = typed(shlex.split(command), self.folder)
         for password in (*PASSWORDS.values(), ADMIN_PASSWORD):
             assert password not in played.text
         return played

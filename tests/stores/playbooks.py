@@ -34,6 +34,24 @@ class Played:
         return json.loads(answers[-1]).get("msg", "") if answers else ""
 
 
+def typed(command: list[str], folder: Path | None = None) -> Played:
+    """What a command does in a shell with the tools of the project, and nothing else of these tests."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "MLFLOW_"))}
+    environment = {
+        **kept,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "playbooks/collections"),
+        "ANSIBLE_LOCALHOST_WARNING": "false",
+        "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
+        "ANSIBLE_NOCOLOR": "true",
+        "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
+        "ANSIBLE_CALLBACK_FORMAT_PRETTY": "false",
+    }
+    run = {"capture_output": True, "text": True, "timeout": 1200, "check": False, "stdin": subprocess.DEVNULL}
+    done = subprocess.run(command, cwd=folder, env=environment, **run)
+    return Played(done.stdout + done.stderr, done.returncode)
+
+
 @dataclass
 class Deployment:
     """One deployment: its name, the folder for its files and secrets, its port, and what each run of it is told."""
@@ -53,21 +71,8 @@ class Deployment:
         return self.folder / "home" / self.name
 
     def _play(self, playbook: str, *options: str, **variables: Any) -> Played:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "MLFLOW_"))}
-        environment = {
-            **kept,
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "playbooks/collections"),
-            "ANSIBLE_LOCALHOST_WARNING": "false",
-            "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
-            "ANSIBLE_NOCOLOR": "true",
-            "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
-            "ANSIBLE_CALLBACK_FORMAT_PRETTY": "false",
-        }
-        command = ["ansible-playbook", str(ROOT / "playbooks" / playbook), "--extra-vars", json.dumps(variables)]
-        command += options
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1200, check=False)
-        return Played(done.stdout + done.stderr, done.returncode)
+        path = str(ROOT / "playbooks" / playbook)
+        return typed(["ansible-playbook", path, "--extra-vars", json.dumps(variables), *options])
 
     def _roots(self) -> dict[str, str]:
         return {
