@@ -44,7 +44,9 @@ class ActionModule(ActionBase):
         spec = self._spec(arguments["entry_point"], variables)
         found = [*(collected or []), *(found_fault(role, each, spec, variables) for each in arguments["found"])]
         rules = variables.get(arguments["rules"] or "", [])
-        decided, judge = variables.get(DECIDED) or {}, JUDGES.get(arguments["judge"])
+        # It is read where something has been found already.
+        decided = self._templar.template(variables.get(DECIDED) or {}) if found else {}
+        judge = JUDGES.get(arguments["judge"])
         found += faults(role, spec, variables, rules, self._evaluate, found, decided, judge)
         result["changed"] = False
         if arguments["warnings"]:

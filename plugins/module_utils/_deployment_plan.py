@@ -194,3 +194,17 @@ def files_to_write(files: list[dict[str, Any]]) -> list[dict[str, Any]]:
         for each in files
         if "secret" in each
     ]
+
+
+def planned(
+    components: list[tuple[str, dict[str, Any]]],
+    label: dict[str, str],
+    log_mb: int,
+    host_memory_mb: int,
+    memory_limits_mb: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The plan, or what is wrong with it: Ansible makes more than a sentence of a filter's error."""
+    try:
+        return put_together(components, Settings(label, int(log_mb), int(host_memory_mb), memory_limits_mb or {}))
+    except PlanError as error:
+        return {"problem": str(error)}

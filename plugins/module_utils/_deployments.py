@@ -49,3 +49,8 @@ def find(
         else:
             others[name] = ""
     return Found(own, others)
+
+
+def found(containers: Iterable[dict[str, Any]], **options: Any) -> dict[str, Any]:
+    """The same as roles read it; the options are the other parameters of `find`."""
+    return find(containers, **options)._asdict()

@@ -342,3 +342,18 @@ def build_settings(settings: dict[str, Any], base_key: str, host: dict[str, Any]
         "arguments": filled(arguments),
         "ca_bundle": host["ca_bundle"] if settings["ca_bundle"] == "auto" else settings["ca_bundle"],
     }
+
+
+def planned(
+    settings: dict[str, Any],
+    contexts: dict[str, Any],
+    record: dict[str, Any] | None = None,
+    images: list | None = None,
+    from_archive: list | None = None,
+    answers: list | None = None,
+    not_given: list | None = None,
+    obtained: dict[str, str] | None = None,
+) -> dict[str, Any]:
+    """The plan with what is known so far."""
+    lists = (list(each or []) for each in (images, from_archive, answers, not_given))
+    return plan_images(settings, Known(contexts, record or {}, *lists, obtained or {}))

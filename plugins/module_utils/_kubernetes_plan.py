@@ -208,3 +208,8 @@ def records(files: list[tuple[str, str]], name: str, given: dict[str, Any]) -> l
     if not found and name and given["context"]:
         found.append({**given, "name": name, "kubeconfig": ""})
     return found
+
+
+def planned(components: list[tuple[str, dict[str, Any]]], settings: dict[str, Any]) -> dict[str, Any]:
+    """The plan, with settings by name."""
+    return put_together(components, Settings(**settings))

@@ -68,15 +68,15 @@ def said_by(container: dict[str, Any], where: str, resource: str, given: dict[tu
 def problems(
     objects: list[dict[str, Any]],
     quotas: list[dict[str, Any]],
-    ranges: list[dict[str, Any]],
-    is_new: bool,
+    limit_ranges: list[dict[str, Any]],
+    is_new: bool = True,
     nodes: int = 1,
 ) -> list[str]:
     """A sentence for each quota that has no room.
 
     Where the deployment is there already, what it uses is part of what is used, so it is compared with the whole quota.
     """
-    given, workloads, found = defaults(ranges), pods_of(objects, is_new, nodes), []
+    given, workloads, found = defaults(limit_ranges), pods_of(objects, is_new, nodes), []
     for quota in quotas:
         status = quota.get("status") or {}
         hard = status.get("hard") or quota["spec"].get("hard") or {}

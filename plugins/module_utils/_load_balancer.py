@@ -49,7 +49,7 @@ def unused_because(row: dict[str, Any]) -> str:
     return f"{row['status']}: {row.get('last_chk') or row.get('check_desc') or 'not checked yet'}"
 
 
-def unused(answer: str, servers: list[str], silence: str) -> list[str]:
+def unused(answer: str, servers: list[str], silence: str = "") -> list[str]:
     """The servers that are not used, each with the reason. `silence` is why there may be no answer at all."""
     table = {(row.get("pxname"), row.get("svname")): row for row in rows(answer)}
     found = {}

@@ -230,3 +230,10 @@ def driver_faults(
 ) -> dict[str, str]:
     """Why each driver cannot be used; empty where it can."""
     return {key: driver_fault(each, machine, answers.get(key) or {}, device) for key, each in drivers.items()}
+
+
+def steps(
+    cluster: dict[str, Any], asked: dict[str, Any], images: dict[str, Any] | None = None
+) -> list[dict[str, Any]]:
+    """All steps: to the state that is asked for, and then those that bring images."""
+    return plan(cluster, asked) + (image_steps(images) if images else [])

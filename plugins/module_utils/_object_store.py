@@ -185,3 +185,11 @@ KNOWN = {
     "store-credentials-missing": about_no_key,
     "store-unreachable": about_address,
 }
+
+
+def input_problems(given: dict[str, Any], kind: str, certificates: str = "") -> list[str]:
+    """All that cannot be right; the file of certificates is looked at when everything else is."""
+    found = problems(kind, given)
+    if given["ca_file"] and not found:
+        found = [certificate_problem(given["ca_file"], certificates)]
+    return [sentence for sentence in found if sentence]

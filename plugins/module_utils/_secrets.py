@@ -235,3 +235,8 @@ def unreadable(request: Request, name: str) -> str:
         f"deployment_renewed_secrets names {name}, but the one with which {request.encrypting[name]} of "
         f"{request.name} are encrypted is not kept, because it was given: give it in deployment_previous_secrets."
     )
+
+
+def decided(kinds: dict[str, str], **options: Any) -> dict[str, Any]:
+    """The decision as roles read it; the options are the other fields of the request."""
+    return decide(Request(kinds, **options))._asdict()

@@ -204,10 +204,8 @@ def test_readme_has_an_example_of_what_a_user_may_set(role: str) -> None:
     documented = {name: option for each in ROLES for name, option in options(each).items()}
     decided = {
         name
-        for path in (ROOT / "playbooks/vars").glob("*.yml")
-        for key, value in load(path).items()
-        if key.startswith("wiring_decides")
-        for name in value
+        for path in (ROOT / "playbooks/vars").glob("decided*.yml")
+        for name in load(path)
     }
     given = example(role)
     assert set(given) & set(options(role))

@@ -5,8 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.filter.find_deployments import FilterModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._deployments import find
+from ansible_collections.mlops.mlflow.plugins.module_utils._deployments import find, found
 
 ROOT = "/srv/me/.local/share/mlops.mlflow"
 MINE, THEIRS = f"{ROOT}/a", "/srv/you/.local/share/mlops.mlflow/a"
@@ -44,4 +43,4 @@ def container(home: str, name: str = "a") -> dict:
 def test_whose_it_is(containers, labelled, files, secrets, own, others) -> None:
     assert find(containers, labelled, files, secrets, ROOT) == (own, others)
     options = {"labelled": labelled, "files": files, "secrets": secrets, "root": ROOT}
-    assert FilterModule().filters()["find_deployments"](containers, **options) == {"own": own, "others": others}
+    assert found(containers, **options) == {"own": own, "others": others}

@@ -7,8 +7,7 @@ from __future__ import annotations
 import base64
 
 import pytest
-from ansible_collections.mlops.mlflow.plugins.filter.decide_secrets import FilterModule
-from ansible_collections.mlops.mlflow.plugins.module_utils._secrets import PREVIOUS, RECORD, Request, decide
+from ansible_collections.mlops.mlflow.plugins.module_utils._secrets import PREVIOUS, RECORD, Request, decide, decided
 
 KINDS = {"database": "password", "session": "password", "kek": "password", "webhook": "fernet"}
 ENCRYPTING = {"kek": "the API keys", "webhook": "the webhooks"}
@@ -189,7 +188,7 @@ def test_a_password_of_digits_is_text(place) -> None:
 
 
 def test_the_filter_gives_the_same() -> None:
-    decision = FilterModule().filters()["decide_secrets"](
+    decision = decided(
         KINDS, encrypting={}, given={"kek": OLD}, renewed=[], previous={}, kept={}, has_data=False, name="", place=""
     )
     assert decision["values"]["kek"] == OLD
