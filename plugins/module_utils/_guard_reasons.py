@@ -15,9 +15,7 @@ from ansible_collections.mlops.mlflow.plugins.module_utils import _database_reas
 STORES = ("backend_store", "registry_store")
 
 
-def explain(
-    findings: list[dict[str, Any]], store: dict[str, Any], database: dict[str, Any] | None = None
-) -> list[str]:
+def explain(findings: list[dict[str, Any]], store: dict[str, Any], database: dict[str, Any] | None = None) -> list[str]:
     """A sentence for each error. `store` and `database` are the connections, as the servers get them."""
     errors = [each for each in findings if each.get("severity") == "error"]
     return list(dict.fromkeys(told(each, store, database or {}) for each in errors))

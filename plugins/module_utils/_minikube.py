@@ -232,8 +232,6 @@ def driver_faults(
     return {key: driver_fault(each, machine, answers.get(key) or {}, device) for key, each in drivers.items()}
 
 
-def steps(
-    cluster: dict[str, Any], asked: dict[str, Any], images: dict[str, Any] | None = None
-) -> list[dict[str, Any]]:
+def steps(cluster: dict[str, Any], asked: dict[str, Any], images: dict[str, Any] | None = None) -> list[dict[str, Any]]:
     """All steps: to the state that is asked for, and then those that bring images."""
     return plan(cluster, asked) + (image_steps(images) if images else [])

@@ -202,11 +202,7 @@ def example(role: str) -> dict:
 @pytest.mark.parametrize("role", ROLES)
 def test_readme_has_an_example_of_what_a_user_may_set(role: str) -> None:
     documented = {name: option for each in ROLES for name, option in options(each).items()}
-    decided = {
-        name
-        for path in (ROOT / "playbooks/vars").glob("decided*.yml")
-        for name in load(path)
-    }
+    decided = {name for path in (ROOT / "playbooks/vars").glob("decided*.yml") for name in load(path)}
     given = example(role)
     assert set(given) & set(options(role))
     # In a play of one's own a role takes all of its variables.
