@@ -115,6 +115,8 @@ def test_a_registry_apart_is_one_deployments_own(rig, deployment, database, unto
         identity = rig.ask(database, "SELECT identity FROM mlflow_guard.destination")
         assert identity == rig.ask(registry, "SELECT identity FROM mlflow_guard.registry")
         register(deployment.url, "classifier")
+        rehearsed = deployment.deploy("--check", "--diff")
+        assert (rehearsed.code, rehearsed.changed) == (0, 0), rehearsed.text
         # Without it, or with another one, the models would be out of reach.
         before = fingerprint(dsn(rig))
         for other in ("", second):

@@ -16,11 +16,14 @@ from psycopg2 import sql
 from tests.databases.conftest import dsn, given
 from tests.databases.fingerprint import fingerprint
 from tests.databases.rig import OWNER, PASSWORDS, PAYROLL, SERVER, Rig
+from tests.databases.test_external import register
 from tests.images.conftest import until
 from tests.kubernetes.test_refusals import DEPLOY_SECONDS, destroy, own
 from tests.refusals.test_refusals import Case, messages, play
 
-DATABASE = "models_of_the_cluster"
+DATABASE, REGISTRY = "models_of_the_cluster", "registry_of_the_cluster"
+# Of no other deployment on the cluster.
+NODE_PORT = 30517
 PASSWORD_FILE = "/run/secrets/backend_server_password"
 # Seconds, and a little more.
 GUARD_LOOKS = 7
@@ -82,9 +85,34 @@ def take_up(rig: Rig, api, namespace: str, password: str) -> None:
     assert all(status.restart_count == 0 for each in now for status in each.status.container_statuses)
 
 
-def test_deployed_confined_and_taken_away_with_the_database_as_it_was(variables, api, name, rig):
-    rig.database(DATABASE, OWNER, SERVER)
+def address_of_a_node(api) -> str:
+    [found, *_others] = client.CoreV1Api(api).list_node().items
+    return next(each.address for each in found.status.addresses if each.type == "InternalIP")
+
+
+def counted(rig: Rig, table: str) -> list[int]:
+    """Rows in the database of runs, and in that of registered models."""
+    return [rig.ask(each, f"SELECT count(*) FROM {table}")[0][0] for each in (DATABASE, REGISTRY)]
+
+
+def rehearse(mine: dict, name: str, rig: Rig) -> None:
+    """Check mode: nothing to do for what is there, and another registry is refused; the databases stay as they are."""
+    before = fingerprint(dsn(rig))
+    result, answer = play(Case(mine, [], "k8s"), name, DEPLOY_SECONDS, "--check", "--diff")
+    assert (result.returncode, answer["stats"]["localhost"]["changed"]) == (0, 0), messages(answer)
+    result, answer = play(Case(mine | {"database_registry_name": ""}, [], "k8s"), name, DEPLOY_SECONDS, "--check")
+    assert result.returncode == 2
+    assert "registry-store-changed" in " ".join(messages(answer))
+    assert fingerprint(dsn(rig)) == before
+
+
+def test_deployed_confined_trained_and_taken_away_with_the_databases_as_they_were(variables, api, name, rig):
+    """Registered models are in a database of their own."""
+    for each in (DATABASE, REGISTRY):
+        rig.database(each, OWNER, SERVER)
+    url = f"http://{address_of_a_node(api)}:{NODE_PORT}"
     mine = own(variables, name) | given(rig, DATABASE) | {"database_networks": [f"{rig.address}/32"]}
+    mine |= {"database_registry_name": REGISTRY, "mlflow_server_node_port": NODE_PORT, "kubernetes_public_url": url}
     others = fingerprint(dsn(rig))
     wrong = mine | {"database_server_password": "Hidden-and-wrong"}
     try:
@@ -100,7 +128,13 @@ def test_deployed_confined_and_taken_away_with_the_database_as_it_was(variables,
         namespace = mine["kubernetes_namespace"]
         sets = client.AppsV1Api(api).list_namespaced_stateful_set(namespace).items
         assert "postgres" not in [each.metadata.name for each in sets]
-        assert rig.ask(DATABASE, "SELECT count(*) FROM experiments")[0][0] > 0
+        assert min(counted(rig, "experiments")) > 0
+        result, answer = play(Case({"mlflow_tracking_uri": url}, [], "verify"), name, DEPLOY_SECONDS)
+        assert result.returncode == 0, messages(answer)
+        assert [number > 0 for number in counted(rig, "runs")] == [True, False]
+        register(url, "classifier")
+        assert [number > 0 for number in counted(rig, "registered_models")] == [False, True]
+        rehearse(mine, name, rig)
         with socket.create_server((rig.address, 0)) as listener:
             assert reaches(api, namespace, rig.address, rig.port)
             assert not reaches(api, namespace, rig.address, listener.getsockname()[1])

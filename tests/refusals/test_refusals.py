@@ -310,7 +310,9 @@ CASES = [
 ]
 
 
-def play(case: Case, name: str, timeout: float = HANGS_SECONDS) -> tuple[subprocess.CompletedProcess, dict]:
+def play(
+    case: Case, name: str, timeout: float = HANGS_SECONDS, *options: str
+) -> tuple[subprocess.CompletedProcess, dict]:
     variables = case.variables if isinstance(case.variables, str) else json.dumps(case.variables)
     environment = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
     environment |= {
@@ -321,7 +323,7 @@ def play(case: Case, name: str, timeout: float = HANGS_SECONDS) -> tuple[subproc
     }
     result = subprocess.run(
         ["ansible-playbook", str(ROOT / "playbooks" / f"{case.playbook}.yml"), "-e", f"deployment_name={name}"]
-        + ["-e", variables],
+        + ["-e", variables, *options],
         cwd="/",
         env=environment,
         stdin=subprocess.DEVNULL,

@@ -7,6 +7,7 @@ One run of ansible-playbook has a play for each case, because starting it takes 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -89,6 +90,9 @@ def render(
     """The plan of each case."""
     plays = [play(name, variables, folder / f"{name}.json", steps) for name, variables in cases.items()]
     playbook = folder / "render.yml"
+    # The wiring reads what is beside it.
+    with contextlib.suppress(FileExistsError):
+        (playbook.parent / "vars").symlink_to(ROOT / "playbooks/vars")
     playbook.write_text(yaml.safe_dump(plays, sort_keys=False), encoding="utf-8")
     environment = {
         **os.environ,
