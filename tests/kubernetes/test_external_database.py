@@ -128,7 +128,7 @@ def test_deployed_confined_trained_and_taken_away_with_the_databases_as_they_wer
         namespace = mine["kubernetes_namespace"]
         sets = client.AppsV1Api(api).list_namespaced_stateful_set(namespace).items
         assert "postgres" not in [each.metadata.name for each in sets]
-        assert min(counted(rig, "experiments")) > 0
+        assert counted(rig, "experiments")[0] > 0
         result, answer = play(Case({"mlflow_tracking_uri": url}, [], "verify"), name, DEPLOY_SECONDS)
         assert result.returncode == 0, messages(answer)
         assert [number > 0 for number in counted(rig, "runs")] == [True, False]
