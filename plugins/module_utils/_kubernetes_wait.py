@@ -18,9 +18,11 @@ IMAGE = ("ErrImageNeverPull", "ErrImagePull", "ImagePullBackOff", "InvalidImageN
 CONFIGURATION = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
 # A container that fails that often will fail again.
 RESTARTS = 2
-# For that many seconds a quota may be too small because of pods that are about to go.
-PATIENCE = 30
-QUOTA = "the quota"
+QUOTA, NO_NODE = "the quota", "no node takes"
+# For how many seconds a reason may hold and still pass: pods are about to go, or whatever adds nodes has yet to look.
+PATIENCE = {QUOTA: 30, NO_NODE: 60}
+# What the autoscaler of a cluster, or Karpenter, say of a pod for which a node will come.
+NODES_COME = ("TriggeredScaleUp", "Nominated")
 # A node that answers says soon that it has got a pod.
 UNSEEN_SECONDS = 20
 # The label by which the pods of a template are told from those of an earlier one.
@@ -35,11 +37,15 @@ NO_LOG = "unable to retrieve container logs for "
 
 @dataclass
 class Seen:
-    """All that was read of one workload: itself, its pods, and warnings in its namespace, the newest last."""
+    """All that was read of one workload: itself, its pods, and warnings in its namespace, the newest last.
+
+    `expected` are the names of pods for which a node will come.
+    """
 
     workload: dict[str, Any]
     pods: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[dict[str, Any]] = field(default_factory=list)
+    expected: set[str] = field(default_factory=set)
 
     @property
     def name(self) -> str:
@@ -207,9 +213,34 @@ def refused(seen: Seen) -> str:
     return ""
 
 
+def unscheduled(pod: dict[str, Any]) -> str:
+    """What the scheduler says of a pod that has no node; empty where it has one."""
+    for each in (pod.get("status") or {}).get("conditions") or []:
+        if each["type"] == "PodScheduled" and each["status"] == "False":
+            # What follows is about moving other pods away, and the same for all nodes.
+            return one_line(each.get("message", "").partition(" preemption: ")[0])
+    return ""
+
+
+def homeless(seen: Seen) -> str:
+    """Why no node takes a pod; empty where all have one, or one may yet come or become free."""
+    if any(pod["metadata"].get("deletionTimestamp") for pod in seen.pods):
+        return ""
+    has_failed = any(each.get("reason") == "ProvisioningFailed" for each in seen.warnings)
+    for pod in newest(seen):
+        name, message = pod["metadata"]["name"], unscheduled(pod)
+        # A volume that is being made can take minutes.
+        if message and name not in seen.expected and (has_failed or "PersistentVolumeClaim" not in message):
+            return (
+                f"{NO_NODE} the pod {name} ({message}); ask for less in the variables ..._resources, for other nodes "
+                "in ..._node_selector and ..._tolerations, or add a node"
+            )
+    return ""
+
+
 def patience(reason: str) -> int:
     """For how many seconds a reason has to hold until it is final."""
-    return PATIENCE if reason.startswith(QUOTA) else 0
+    return next((seconds for start, seconds in PATIENCE.items() if reason.startswith(start)), 0)
 
 
 def hopeless(seen: Seen) -> str:
@@ -223,7 +254,7 @@ def hopeless(seen: Seen) -> str:
             trouble = container_trouble(pod)
             if trouble:
                 return trouble
-        return refused(seen)
+        return refused(seen) or homeless(seen)
     return ""
 
 
@@ -236,9 +267,8 @@ def last_word(seen: Seen) -> str:
     """What is known of a workload that did not come up in time: its pods' own condition, else the last warning."""
     names = {pod["metadata"]["name"] for pod in newest(seen)}
     for pod in newest(seen):
-        for each in (pod.get("status") or {}).get("conditions") or []:
-            if each["type"] == "PodScheduled" and each["status"] == "False":
-                return f"the pod {pod['metadata']['name']} finds no node ({one_line(each.get('message', ''))})"
+        if unscheduled(pod):
+            return f"the pod {pod['metadata']['name']} finds no node ({unscheduled(pod)})"
     for each in reversed(seen.warnings):
         if (each.get("involvedObject") or {}).get("name") in names:
             return f"{each['involvedObject']['name']}: {one_line(each.get('message', ''))}"

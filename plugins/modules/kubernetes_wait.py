@@ -111,9 +111,16 @@ def look(cluster: api.Cluster, namespace: str, workload: str, known: set) -> wai
         labels = {"job-name": name}
     selector = ",".join(f"{key}%3D{value}" for key, value in labels.items())
     pods = cluster.items(f"/api/v1/namespaces/{namespace}/pods?labelSelector={selector}") or []
-    return wait.Seen(
-        {**found, "kind": kind}, pods, [each for each in warnings(cluster, namespace) if identity(each) not in known]
-    )
+    fresh = [each for each in warnings(cluster, namespace) if identity(each) not in known]
+    expected = nodes_come(cluster, namespace) if any(wait.unscheduled(pod) for pod in pods) else set()
+    return wait.Seen({**found, "kind": kind}, pods, fresh, expected)
+
+
+def nodes_come(cluster: api.Cluster, namespace: str) -> set[str]:
+    """The names of pods for which a node will come, as whatever adds nodes says."""
+    path = f"/api/v1/namespaces/{namespace}/events?fieldSelector=reason%3D"
+    found = [each for reason in wait.NODES_COME for each in cluster.items(path + reason) or []]
+    return {(each.get("involvedObject") or {}).get("name", "") for each in found}
 
 
 def warnings(cluster: api.Cluster, namespace: str) -> list[dict[str, Any]]:

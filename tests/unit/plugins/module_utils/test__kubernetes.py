@@ -356,9 +356,25 @@ def warning(message: str, name: str = "mlflow-server-5b9d", kind: str = "Replica
     return {"reason": "FailedCreate", "message": message, "involvedObject": {"kind": kind, "name": name}}
 
 
+LITTLE = "0/2 nodes are available: 2 Insufficient cpu"
+VOLUME = "pod has unbound immediate PersistentVolumeClaims"
+NO_VOLUME = {"reason": "ProvisioningFailed", "message": "no space", "involvedObject": {"name": "data-postgres-0"}}
+
+
+def unscheduled(message: str, **metadata: Any) -> dict[str, Any]:
+    """A pod that no node takes, as the scheduler says it."""
+    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+    return {
+        "metadata": {"name": "p-new", "creationTimestamp": "2026-01-01T00:00:00Z", "labels": {}, **metadata},
+        "status": {"conditions": [{**condition, "message": f"{message}. preemption: 0/2 nodes are available"}]},
+    }
+
+
 @pytest.mark.parametrize(
     ("seen", "words"),
     [
+        (wait.Seen(STUCK, [unscheduled(LITTLE)]), ["no node takes the pod p-new (" + LITTLE, "_resources"]),
+        (wait.Seen(STUCK, [unscheduled(VOLUME)], [NO_VOLUME]), ["no node takes", VOLUME]),
         (wait.Seen(STUCK, [pod(NEVER)]), ["x/y:1", "node-1", "kubernetes_image_loader"]),
         (
             wait.Seen(STUCK, [pod({"waiting": {"reason": "CreateContainerConfigError", "message": "m"}})]),
@@ -376,8 +392,8 @@ def warning(message: str, name: str = "mlflow-server-5b9d", kind: str = "Replica
 def test_the_hopeless_is_said(seen: wait.Seen, words: list[str]) -> None:
     for word in words:
         assert word in wait.hopeless(seen)
-    # Old pods may be about to make room.
-    assert (wait.patience(wait.hopeless(seen)) > 0) == ("quota" in words)
+    # Old pods may be about to make room, and nodes about to come.
+    assert (wait.patience(wait.hopeless(seen)) > 0) == ("quota" in words or "no node takes" in words[0])
 
 
 @pytest.mark.parametrize(
@@ -391,6 +407,10 @@ def test_the_hopeless_is_said(seen: wait.Seen, words: list[str]) -> None:
         wait.Seen(STUCK, [pod({"waiting": {"reason": "CrashLoopBackOff"}}, restartCount=1)]),
         # Another workload's.
         wait.Seen(STUCK, [], [warning("pods is forbidden: exceeded quota: q", "postgres", "StatefulSet")]),
+        # A node comes; a volume is being made; a pod that is going makes room.
+        wait.Seen(STUCK, [unscheduled(LITTLE)], [], {"p-new"}),
+        wait.Seen(STUCK, [unscheduled(VOLUME)]),
+        wait.Seen(STUCK, [unscheduled(LITTLE), unscheduled("", name="old", deletionTimestamp="2026-01-01T00:00:00Z")]),
     ],
 )
 def test_what_may_still_come_is_waited_for(seen: wait.Seen) -> None:
