@@ -19,8 +19,9 @@ CONFIGURATION = ("CreateContainerConfigError", "CreateContainerError", "RunConta
 # A container that fails that often will fail again.
 RESTARTS = 2
 QUOTA, NO_NODE = "the quota", "no node takes"
-# For how many seconds a reason may hold and still pass: pods are about to go, or whatever adds nodes has yet to look.
-PATIENCE = {QUOTA: 30, NO_NODE: 60}
+# For how many seconds a reason may hold and still pass: pods are about to go, whatever adds nodes has yet to look, or
+# the cluster has yet to notice that a node is dead, which takes up to 54 s.
+PATIENCE = {QUOTA: 30, NO_NODE: 90}
 # What the autoscaler of a cluster, or Karpenter, say of a pod for which a node will come.
 NODES_COME = ("TriggeredScaleUp", "Nominated")
 # A node that answers says soon that it has got a pod.
