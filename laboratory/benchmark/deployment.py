@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 
 from laboratory.benchmark.processes import PLAYBOOK_SECONDS, StepFailed, perform, say, seconds
@@ -90,6 +91,21 @@ class Deployment:
     def images(self) -> str:
         """The record of the images that the deployment runs on."""
         return (self.home / "images.json").read_text()
+
+    def two_tasks(self) -> None:
+        """The least that a playbook for this can be: a file, and Compose's own look at the running project."""
+        tasks = [
+            {
+                "name": "Write a file",
+                "ansible.builtin.copy": {"content": "", "dest": str(self.home / "compose.yml"), "force": False},
+            },
+            {"name": "Start the project", "community.docker.docker_compose_v2": {"project_src": str(self.home)}},
+        ]
+        play = [{"name": "Two tasks", "hosts": "mlflow", "gather_facts": False, "tasks": tasks}]
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "two.yml")
+            path.write_text(json.dumps(play), encoding="utf-8")
+            perform(["ansible-playbook", f"--inventory={self.inventory}", str(path)])
 
     # --- by docker compose ------------------------------------------------------------------------------------------
 

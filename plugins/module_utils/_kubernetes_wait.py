@@ -19,10 +19,13 @@ CONFIGURATION = ("CreateContainerConfigError", "CreateContainerError", "RunConta
 # A container that fails that often will fail again.
 RESTARTS = 2
 QUOTA, NO_NODE = "the quota", "no node takes"
-# For how many seconds a reason may hold and still pass: pods are about to go, whatever adds nodes has yet to look, or
-# the cluster has yet to notice that a node is dead, which takes up to 54 s.
-PATIENCE = {QUOTA: 30, NO_NODE: 90}
-# What the autoscaler of a cluster, or Karpenter, say of a pod for which a node will come.
+# For how many seconds a quota may be too small because of pods that are about to go.
+QUOTA_SECONDS = 30
+# For how much of the time-out no node may take a pod: of 300 s these are 90 s, in which whatever adds nodes has looked,
+# and the cluster has noticed that a node is dead (54 s).
+NO_NODE_SHARE = 0.3
+# What the autoscaler of a cluster, or Karpenter, say of a pod for which a node will come. Of one that fits a node which
+# comes already the autoscaler says nothing.
 NODES_COME = ("TriggeredScaleUp", "Nominated")
 # A node that answers says soon that it has got a pod.
 UNSEEN_SECONDS = 20
@@ -40,13 +43,13 @@ NO_LOG = "unable to retrieve container logs for "
 class Seen:
     """All that was read of one workload: itself, its pods, and warnings in its namespace, the newest last.
 
-    `expected` are the names of pods for which a node will come.
+    `nodes_come` is whether something said lately that it adds nodes for pods of the namespace.
     """
 
     workload: dict[str, Any]
     pods: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[dict[str, Any]] = field(default_factory=list)
-    expected: set[str] = field(default_factory=set)
+    nodes_come: bool = False
 
     @property
     def name(self) -> str:
@@ -215,33 +218,42 @@ def refused(seen: Seen) -> str:
 
 
 def unscheduled(pod: dict[str, Any]) -> str:
-    """What the scheduler says of a pod that has no node; empty where it has one."""
+    """What the scheduler says of a pod that has no node; empty where it has one, or is not to have one yet."""
     for each in (pod.get("status") or {}).get("conditions") or []:
-        if each["type"] == "PodScheduled" and each["status"] == "False":
+        if (each["type"], each["status"], each.get("reason")) == ("PodScheduled", "False", "Unschedulable"):
             # What follows is about moving other pods away, and the same for all nodes.
             return one_line(each.get("message", "").partition(" preemption: ")[0])
     return ""
 
 
+def has_claim(pod: dict[str, Any]) -> bool:
+    return any("persistentVolumeClaim" in each for each in (pod.get("spec") or {}).get("volumes") or [])
+
+
 def homeless(seen: Seen) -> str:
-    """Why no node takes a pod; empty where all have one, or one may yet come or become free."""
-    if any(pod["metadata"].get("deletionTimestamp") for pod in seen.pods):
+    """Why no node takes a pod; empty where all have one, or one may yet come or become free.
+
+    A volume can take minutes to be made, during which a pod keeps what the scheduler said of it before.
+    """
+    if seen.nodes_come or any(pod["metadata"].get("deletionTimestamp") for pod in seen.pods):
         return ""
-    has_failed = any(each.get("reason") == "ProvisioningFailed" for each in seen.warnings)
     for pod in newest(seen):
         name, message = pod["metadata"]["name"], unscheduled(pod)
-        # A volume that is being made can take minutes.
-        if message and name not in seen.expected and (has_failed or "PersistentVolumeClaim" not in message):
+        # Others are moved away for one that is nominated.
+        is_nominated = (pod.get("status") or {}).get("nominatedNodeName")
+        if message and not is_nominated and not has_claim(pod):
             return (
                 f"{NO_NODE} the pod {name} ({message}); ask for less in the variables ..._resources, for other nodes "
-                "in ..._node_selector and ..._tolerations, or add a node"
+                "in ..._node_selector and ..._tolerations, add a node, or give it more time in kubernetes_wait_timeout"
             )
     return ""
 
 
-def patience(reason: str) -> int:
+def patience(reason: str, timeout: float) -> float:
     """For how many seconds a reason has to hold until it is final."""
-    return next((seconds for start, seconds in PATIENCE.items() if reason.startswith(start)), 0)
+    if reason.startswith(NO_NODE):
+        return timeout * NO_NODE_SHARE
+    return QUOTA_SECONDS if reason.startswith(QUOTA) else 0
 
 
 def hopeless(seen: Seen) -> str:

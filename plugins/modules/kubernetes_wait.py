@@ -12,7 +12,7 @@ description:
   - Waits until Deployments, StatefulSets and DaemonSets have rolled out, and Jobs have ended well.
   - Of a DaemonSet, nodes that do not answer are not waited for.
   - Ends early, with one sentence that says why and what to do, where waiting is of no use - an image that is not to be
-    had, a quota or pod security that forbids the pods, a container that keeps failing, a failed Job.
+    had, a quota or pod security that forbids the pods, no node that takes a pod, a container that keeps failing, a failed Job.
   - It is there because M(kubernetes.core.k8s) with C(wait) goes on waiting for what will never be up, and then does
     not say why.
 version_added: 0.1.0
@@ -112,15 +112,14 @@ def look(cluster: api.Cluster, namespace: str, workload: str, known: set) -> wai
     selector = ",".join(f"{key}%3D{value}" for key, value in labels.items())
     pods = cluster.items(f"/api/v1/namespaces/{namespace}/pods?labelSelector={selector}") or []
     fresh = [each for each in warnings(cluster, namespace) if identity(each) not in known]
-    expected = nodes_come(cluster, namespace) if any(wait.unscheduled(pod) for pod in pods) else set()
-    return wait.Seen({**found, "kind": kind}, pods, fresh, expected)
+    come = any(wait.unscheduled(pod) for pod in pods) and nodes_come(cluster, namespace)
+    return wait.Seen({**found, "kind": kind}, pods, fresh, come)
 
 
-def nodes_come(cluster: api.Cluster, namespace: str) -> set[str]:
-    """The names of pods for which a node will come, as whatever adds nodes says."""
+def nodes_come(cluster: api.Cluster, namespace: str) -> bool:
+    """Whether something adds nodes for pods of the namespace."""
     path = f"/api/v1/namespaces/{namespace}/events?fieldSelector=reason%3D"
-    found = [each for reason in wait.NODES_COME for each in cluster.items(path + reason) or []]
-    return {(each.get("involvedObject") or {}).get("name", "") for each in found}
+    return any(cluster.items(path + reason) for reason in wait.NODES_COME)
 
 
 def warnings(cluster: api.Cluster, namespace: str) -> list[dict[str, Any]]:
@@ -161,8 +160,8 @@ def sentence(cluster: api.Cluster, namespace: str, seen: wait.Seen, reason: str)
 def watch(cluster: api.Cluster, params: dict[str, Any], known: set) -> dict[str, Any]:
     """Look until all are up, one is hopeless, or the time is over."""
     namespace, end, pause = params["namespace"], time.monotonic() + params["timeout"], 0.3
-    # Since when there is a reason, by workload.
-    since: dict[str, float] = {}
+    # Since when there is a reason, by workload and the beginning of the sentence, which has the pod.
+    since: dict[tuple[str, str], float] = {}
     while True:
         seen = [look(cluster, namespace, workload, known) for workload in params["workloads"]]
         logs = "\n".join(log_of(cluster, namespace, each) for each in seen if each.workload["kind"] == "Job")
@@ -171,11 +170,12 @@ def watch(cluster: api.Cluster, params: dict[str, Any], known: set) -> dict[str,
             return {"ready": True, "log": logs}
         for each in left:
             reason = wait.hopeless(each)
+            key = (each.name, reason.partition(" (")[0])
+            since = {other: begun for other, begun in since.items() if other[0] != each.name or other == key}
             if not reason:
-                since.pop(each.name, None)
                 continue
-            held = time.monotonic() - since.setdefault(each.name, time.monotonic())
-            if params["timeout"] and held >= wait.patience(reason):
+            held = time.monotonic() - since.setdefault(key, time.monotonic())
+            if params["timeout"] and held >= wait.patience(reason, params["timeout"]):
                 return {"reason": sentence(cluster, namespace, each, reason), "log": logs}
         if time.monotonic() >= end:
             if not params["timeout"]:

@@ -34,6 +34,8 @@ def asked(variables, api, name, space) -> Iterator[dict]:
         "kubernetes_namespace": NAMESPACE,
         "kubernetes_namespace_managed": False,
         "kubernetes_load_balancer_enabled": True,
+        # Of it, three tenths pass until it is final that no node takes a pod.
+        "kubernetes_wait_timeout": 300,
         "kubernetes_public_url": f"http://{address_of_a_node(api)}:{NODE_PORT}",
         "mlflow_server_ingress": {"host": INGRESS_HOST, "class_name": "traefik"},
         "mlflow_server_node_port": NODE_PORT,

@@ -25,6 +25,7 @@ FOUND = {
     "images_recalled": {"object_store_kind": "seaweedfs"},
     "object_store_connection": {"bucket": "found", "endpoint_url": "http://seaweedfs:8333"},
     "docker_host": {"memory_mb": 4096, "cpus": 2},
+    "deployment_user_home": {"stat": {"path": "/home/somebody"}},
 }
 # What nobody else sets, by the file that sets it.
 DECIDED = {"vars/wiring.yml": "vars/decided.yml", "vars/wiring_kubernetes.yml": "vars/decided_kubernetes.yml"}

@@ -357,24 +357,29 @@ def warning(message: str, name: str = "mlflow-server-5b9d", kind: str = "Replica
 
 
 LITTLE = "0/2 nodes are available: 2 Insufficient cpu"
-VOLUME = "pod has unbound immediate PersistentVolumeClaims"
-NO_VOLUME = {"reason": "ProvisioningFailed", "message": "no space", "involvedObject": {"name": "data-postgres-0"}}
+CLAIM = {"name": "data", "persistentVolumeClaim": {"claimName": "data-postgres-0"}}
 
 
-def unscheduled(message: str, **metadata: Any) -> dict[str, Any]:
+def unscheduled(reason: str = "Unschedulable", volumes: tuple = (), node: str = "") -> dict[str, Any]:
     """A pod that no node takes, as the scheduler says it."""
-    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+    condition = {"type": "PodScheduled", "status": "False", "reason": reason}
     return {
-        "metadata": {"name": "p-new", "creationTimestamp": "2026-01-01T00:00:00Z", "labels": {}, **metadata},
-        "status": {"conditions": [{**condition, "message": f"{message}. preemption: 0/2 nodes are available"}]},
+        "metadata": {"name": "p-new", "creationTimestamp": "2026-01-01T00:00:00Z", "labels": {}},
+        "spec": {"volumes": list(volumes)},
+        "status": {
+            "conditions": [{**condition, "message": f"{LITTLE}. preemption: 0/2 nodes are available"}],
+            "nominatedNodeName": node,
+        },
     }
+
+
+GOING = {"metadata": {"name": "old", "deletionTimestamp": "2026-01-01T00:00:00Z"}}
 
 
 @pytest.mark.parametrize(
     ("seen", "words"),
     [
-        (wait.Seen(STUCK, [unscheduled(LITTLE)]), ["no node takes the pod p-new (" + LITTLE, "_resources"]),
-        (wait.Seen(STUCK, [unscheduled(VOLUME)], [NO_VOLUME]), ["no node takes", VOLUME]),
+        (wait.Seen(STUCK, [unscheduled()]), ["no node takes the pod p-new (" + LITTLE, "_resources", "_wait_timeout"]),
         (wait.Seen(STUCK, [pod(NEVER)]), ["x/y:1", "node-1", "kubernetes_image_loader"]),
         (
             wait.Seen(STUCK, [pod({"waiting": {"reason": "CreateContainerConfigError", "message": "m"}})]),
@@ -393,7 +398,8 @@ def test_the_hopeless_is_said(seen: wait.Seen, words: list[str]) -> None:
     for word in words:
         assert word in wait.hopeless(seen)
     # Old pods may be about to make room, and nodes about to come.
-    assert (wait.patience(wait.hopeless(seen)) > 0) == ("quota" in words or "no node takes" in words[0])
+    waits = 30 if "quota" in words else 90 if "no node takes" in words[0] else 0
+    assert wait.patience(wait.hopeless(seen), 300) == waits
 
 
 @pytest.mark.parametrize(
@@ -407,10 +413,12 @@ def test_the_hopeless_is_said(seen: wait.Seen, words: list[str]) -> None:
         wait.Seen(STUCK, [pod({"waiting": {"reason": "CrashLoopBackOff"}}, restartCount=1)]),
         # Another workload's.
         wait.Seen(STUCK, [], [warning("pods is forbidden: exceeded quota: q", "postgres", "StatefulSet")]),
-        # A node comes; a volume is being made; a pod that is going makes room.
-        wait.Seen(STUCK, [unscheduled(LITTLE)], [], {"p-new"}),
-        wait.Seen(STUCK, [unscheduled(VOLUME)]),
-        wait.Seen(STUCK, [unscheduled(LITTLE), unscheduled("", name="old", deletionTimestamp="2026-01-01T00:00:00Z")]),
+        # A node comes; others are moved away; its volume is made; something holds it back; one that goes makes room.
+        wait.Seen(STUCK, [unscheduled()], [], True),
+        wait.Seen(STUCK, [unscheduled(node="node-1")]),
+        wait.Seen(STUCK, [unscheduled(volumes=(CLAIM,))]),
+        wait.Seen(STUCK, [unscheduled(reason="SchedulingGated")]),
+        wait.Seen(STUCK, [unscheduled(), GOING]),
     ],
 )
 def test_what_may_still_come_is_waited_for(seen: wait.Seen) -> None:
