@@ -12,7 +12,8 @@ description:
   - Waits until Deployments, StatefulSets and DaemonSets have rolled out, and Jobs have ended well.
   - Of a DaemonSet, nodes that do not answer are not waited for.
   - Ends early, with one sentence that says why and what to do, where waiting is of no use - an image that is not to be
-    had, a quota or pod security that forbids the pods, no node that takes a pod, a container that keeps failing, a failed Job.
+    had, a quota or pod security that forbids the pods, no node that takes a pod, a container that keeps failing, a
+    failed Job.
   - It is there because M(kubernetes.core.k8s) with C(wait) goes on waiting for what will never be up, and then does
     not say why.
 version_added: 0.1.0
