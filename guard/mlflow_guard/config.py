@@ -124,7 +124,9 @@ class Database:
         """For messages: the database and where it is."""
         if self.dialect == "sqlite":
             return f"SQLite file {self.database}"
-        return f"database {self.database!r} on {self.host}" + (f":{self.port}" if self.port else "")
+        # Several hosts have commas, and an IPv6 address colons.
+        host = f"[{self.host}]" if ":" in self.host and "," not in self.host else self.host
+        return f"database {self.database!r} on {host}" + (f":{self.port}" if self.port else "")
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ def test_step_dump_and_server(far, cluster, tmp_path, extras):
     cluster.old("3.16.0")
     far.load(far.create("models"), releases.cached_sql("mlflow-3.16.0", ("3.16.0", releases.FILL), None))
     deployment = Deployment(tmp_path, far, "models", extras)
-    refused = deployment.run("check")
+    refused = deployment.run("schema", "--mode", "initialize")
     assert "schema-older" in refused.codes
     assert f"[{ADDRESS}]:{far.server.port}" in refused.stdout
     upgraded = deployment.run("schema", "--mode", "upgrade")
