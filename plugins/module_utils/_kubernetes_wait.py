@@ -217,13 +217,15 @@ def refused(seen: Seen) -> str:
     return ""
 
 
-def unscheduled(pod: dict[str, Any]) -> str:
-    """What the scheduler says of a pod that has no node; empty where it has one, or is not to have one yet."""
-    for each in (pod.get("status") or {}).get("conditions") or []:
-        if (each["type"], each["status"], each.get("reason")) == ("PodScheduled", "False", "Unschedulable"):
-            # What follows is about moving other pods away, and the same for all nodes.
-            return one_line(each.get("message", "").partition(" preemption: ")[0])
-    return ""
+def unscheduled(pod: dict[str, Any]) -> dict[str, Any]:
+    """The condition that says why a pod has no node; empty where it has one."""
+    conditions = (pod.get("status") or {}).get("conditions") or []
+    return next((each for each in conditions if (each["type"], each["status"]) == ("PodScheduled", "False")), {})
+
+
+def said_of(condition: dict[str, Any]) -> str:
+    """What the scheduler says, without what follows about moving other pods away, which is the same for all nodes."""
+    return one_line(condition.get("message", "").partition(" preemption: ")[0]).rstrip(".")
 
 
 def has_claim(pod: dict[str, Any]) -> bool:
@@ -238,13 +240,14 @@ def homeless(seen: Seen) -> str:
     if seen.nodes_come or any(pod["metadata"].get("deletionTimestamp") for pod in seen.pods):
         return ""
     for pod in newest(seen):
-        name, message = pod["metadata"]["name"], unscheduled(pod)
-        # Others are moved away for one that is nominated.
+        condition = unscheduled(pod)
+        # Others are moved away for one that is nominated, and a gate holds one back that has not been tried.
         is_nominated = (pod.get("status") or {}).get("nominatedNodeName")
-        if message and not is_nominated and not has_claim(pod):
+        if condition.get("reason") == "Unschedulable" and not is_nominated and not has_claim(pod):
             return (
-                f"{NO_NODE} the pod {name} ({message}); ask for less in the variables ..._resources, for other nodes "
-                "in ..._node_selector and ..._tolerations, add a node, or give it more time in kubernetes_wait_timeout"
+                f"{NO_NODE} the pod {pod['metadata']['name']} ({said_of(condition)}); "
+                "ask for less in the variables ..._resources, for other nodes in ..._node_selector and "
+                "..._tolerations, add a node, or give it more time in kubernetes_wait_timeout"
             )
     return ""
 
@@ -280,8 +283,9 @@ def last_word(seen: Seen) -> str:
     """What is known of a workload that did not come up in time: its pods' own condition, else the last warning."""
     names = {pod["metadata"]["name"] for pod in newest(seen)}
     for pod in newest(seen):
-        if unscheduled(pod):
-            return f"the pod {pod['metadata']['name']} finds no node ({unscheduled(pod)})"
+        condition = unscheduled(pod)
+        if condition:
+            return f"the pod {pod['metadata']['name']} finds no node ({said_of(condition)})"
     for each in reversed(seen.warnings):
         if (each.get("involvedObject") or {}).get("name") in names:
             return f"{each['involvedObject']['name']}: {one_line(each.get('message', ''))}"

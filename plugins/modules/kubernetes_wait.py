@@ -161,8 +161,8 @@ def sentence(cluster: api.Cluster, namespace: str, seen: wait.Seen, reason: str)
 def watch(cluster: api.Cluster, params: dict[str, Any], known: set) -> dict[str, Any]:
     """Look until all are up, one is hopeless, or the time is over."""
     namespace, end, pause = params["namespace"], time.monotonic() + params["timeout"], 0.3
-    # Since when there is a reason, by workload and the beginning of the sentence, which has the pod.
-    since: dict[tuple[str, str], float] = {}
+    # Of each workload the reason why it is hopeless, up to the details that change, and since when there is that one.
+    since: dict[str, tuple[str, float]] = {}
     while True:
         seen = [look(cluster, namespace, workload, known) for workload in params["workloads"]]
         logs = "\n".join(log_of(cluster, namespace, each) for each in seen if each.workload["kind"] == "Job")
@@ -170,13 +170,12 @@ def watch(cluster: api.Cluster, params: dict[str, Any], known: set) -> dict[str,
         if not left:
             return {"ready": True, "log": logs}
         for each in left:
-            reason = wait.hopeless(each)
-            key = (each.name, reason.partition(" (")[0])
-            since = {other: begun for other, begun in since.items() if other[0] != each.name or other == key}
-            if not reason:
-                continue
-            held = time.monotonic() - since.setdefault(key, time.monotonic())
-            if params["timeout"] and held >= wait.patience(reason, params["timeout"]):
+            reason, now = wait.hopeless(each), time.monotonic()
+            kind = reason.partition(" (")[0]
+            if since.get(each.name, ("", now))[0] != kind:
+                since[each.name] = (kind, now)
+            held = now - since[each.name][1] if reason else 0
+            if reason and params["timeout"] and held >= wait.patience(reason, params["timeout"]):
                 return {"reason": sentence(cluster, namespace, each, reason), "log": logs}
         if time.monotonic() >= end:
             if not params["timeout"]:

@@ -53,6 +53,17 @@ def api(variables) -> client.ApiClient:
     return config.new_client_from_config(variables["kubernetes_kubeconfig"] or None, variables["kubernetes_context"])
 
 
+def address_of_a_node(api) -> str:
+    [found, *_others] = client.CoreV1Api(api).list_node().items
+    return next(each.address for each in found.status.addresses if each.type == "InternalIP")
+
+
+@pytest.fixture
+def furnished(variables) -> None:
+    if variables["kubernetes_context"] != BED:
+        pytest.skip("nothing is known of this cluster's network, metrics and Ingress controller")
+
+
 @pytest.fixture
 def space(api):
     """Makes namespaces, and takes them away."""

@@ -14,7 +14,7 @@ import pytest
 import requests
 from kubernetes import client
 
-from tests.kubernetes.conftest import BED
+from tests.kubernetes.conftest import address_of_a_node
 from tests.kubernetes.test_refusals import refused
 from tests.kubernetes.test_schema_step import deploy
 
@@ -63,12 +63,6 @@ def image(api, place) -> str:
         **place, label_selector="app.kubernetes.io/component=tracking-server"
     )
     return pods.items[0].spec.containers[0].image
-
-
-@pytest.fixture
-def furnished(variables) -> None:
-    if variables["kubernetes_context"] != BED:
-        pytest.skip("nothing is known of this cluster's network, metrics and Ingress controller")
 
 
 def until(seconds: float, ask):
@@ -144,8 +138,7 @@ def test_a_node_port_that_is_taken(variables, api) -> None:
 
 def page(api, host: str) -> str:
     """The page behind a name, by way of the Ingress controller."""
-    nodes = client.CoreV1Api(api).list_node().items
-    address = next(each.address for each in nodes[0].status.addresses if each.type == "InternalIP")
+    address = address_of_a_node(api)
 
     def ask() -> str:
         try:

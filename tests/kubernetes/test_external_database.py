@@ -18,6 +18,7 @@ from tests.databases.fingerprint import fingerprint
 from tests.databases.rig import OWNER, PASSWORDS, PAYROLL, SERVER, Rig
 from tests.databases.test_external import register
 from tests.images.conftest import until
+from tests.kubernetes.conftest import address_of_a_node
 from tests.kubernetes.test_refusals import DEPLOY_SECONDS, destroy, own
 from tests.refusals.test_refusals import Case, messages, play
 
@@ -83,11 +84,6 @@ def take_up(rig: Rig, api, namespace: str, password: str) -> None:
     now = servers(api, namespace)
     assert {each.metadata.uid for each in now} == {each.metadata.uid for each in before}
     assert all(status.restart_count == 0 for each in now for status in each.status.container_statuses)
-
-
-def address_of_a_node(api) -> str:
-    [found, *_others] = client.CoreV1Api(api).list_node().items
-    return next(each.address for each in found.status.addresses if each.type == "InternalIP")
 
 
 def counted(rig: Rig, table: str) -> list[int]:

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 from kubernetes import client
 
-from tests.kubernetes.test_effects import INGRESS_HOST, furnished, page  # noqa: F401
-from tests.kubernetes.test_external_database import address_of_a_node
+from tests.kubernetes.conftest import address_of_a_node
+from tests.kubernetes.test_effects import INGRESS_HOST, page
 from tests.kubernetes.test_refusals import DEPLOY_SECONDS, DEPLOYMENT, destroy, own
 from tests.refusals.test_refusals import Case, messages, play
 
@@ -56,7 +56,7 @@ def pods(api) -> dict[str, str]:
     return {each.metadata.name: each.spec.node_name for each in ready if each.metadata.name.startswith(KINDS)}
 
 
-def test_in_a_namespace_of_others_and_behind_an_ingress(api, furnished, name, asked) -> None:  # noqa: F811
+def test_in_a_namespace_of_others_and_behind_an_ingress(api, furnished, name, asked) -> None:
     result, answer = play(Case(asked, [], "k8s"), name, DEPLOY_SECONDS)
     assert result.returncode == 0, messages(answer)
     before = pods(api)

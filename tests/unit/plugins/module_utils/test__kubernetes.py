@@ -309,7 +309,7 @@ def unseen(node: str, made: str) -> dict[str, Any]:
     return {"metadata": {"name": f"p-{node}", "creationTimestamp": made}, "spec": {"nodeName": node}, "status": {}}
 
 
-# The table is made when the tests are collected, which can be minutes before.
+# The table is made when the tests are collected, minutes before; a time that is to come is new whenever they run.
 JUST_NOW = (datetime.now(timezone.utc) + timedelta(hours=3)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
